@@ -1,0 +1,111 @@
+"""Every error that playground raises on purpose, one class a cause.
+
+    PlaygroundError
+    ├── SettingsError               service.yaml, app.yaml or the environment: all problems at once
+    ├── GenerateError               a build context cannot be written
+    ├── RequestError                what the caller sent
+    │   ├── PayloadError            not the JSON, or not the keys, that the service reads
+    │   ├── AddressError            a tile or place outside the map, or at another zoom
+    │   └── ImageError              bytes that are no readable image, or too large a one
+    ├── TileNotFoundError           no imagery here
+    ├── TileSourceError             the tile source failed; later it may work
+    │   └── TileTimeoutError        the tile source did not answer in time
+    ├── SourceSettingsError         a source string that names nothing readable
+    └── PredictorError              the partner's predictor
+        ├── PredictorNotReadyError  still loading, or could not be loaded
+        ├── PredictorBusyError      enough requests wait already
+        ├── PredictorTimeoutError   a prediction took longer than the deadline
+        ├── PredictorCrashedError   the predictor process died during the request
+        ├── PredictorFailedError    predict() raised
+        └── TileRejectedError       the predictor says that this tile cannot be predicted (PredictError)
+
+Each carries a hint: what the person who reads it can do.
+"""
+
+from __future__ import annotations
+
+
+class PlaygroundError(Exception):
+    """The root of the tree.
+
+    Args:
+        message: what is wrong, naming the thing.
+        hint: what the reader can do about it.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class SettingsError(PlaygroundError):
+    """Settings that cannot be used; ``problems`` lists every one of them."""
+
+    def __init__(self, message: str, hint: str = "", problems: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint)
+        self.problems = problems
+
+
+class GenerateError(PlaygroundError):
+    """A build context cannot be written."""
+
+
+class RequestError(PlaygroundError):
+    """What the caller sent cannot be used."""
+
+
+class PayloadError(RequestError):
+    """Not the JSON, or not the keys, that the service reads."""
+
+
+class AddressError(RequestError):
+    """A tile or place outside the map, or at another zoom."""
+
+
+class ImageError(RequestError):
+    """Bytes that are no readable image, or too large a one."""
+
+
+class TileNotFoundError(PlaygroundError):
+    """The source has no imagery here."""
+
+
+class TileSourceError(PlaygroundError):
+    """The tile source failed; later it may work."""
+
+
+class TileTimeoutError(TileSourceError):
+    """The tile source did not answer in time."""
+
+
+class SourceSettingsError(PlaygroundError):
+    """A source string that names nothing readable."""
+
+
+class PredictorError(PlaygroundError):
+    """The partner's predictor cannot answer."""
+
+
+class PredictorNotReadyError(PredictorError):
+    """The predictor is still loading, or could not be loaded."""
+
+
+class PredictorBusyError(PredictorError):
+    """Enough requests wait for the predictor already."""
+
+
+class PredictorTimeoutError(PredictorError):
+    """A prediction took longer than the deadline."""
+
+
+class PredictorCrashedError(PredictorError):
+    """The predictor process died during the request."""
+
+
+class PredictorFailedError(PredictorError):
+    """predict() raised."""
+
+
+class TileRejectedError(PredictorError):
+    """The predictor says that this tile cannot be predicted."""
