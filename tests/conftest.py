@@ -1,0 +1,79 @@
+"""What several tests share."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from interpreters import interpreter
+
+from playground.predictor import ProcessPredictor
+from playground.predictor_process import PredictorSpec
+
+PREDICTORS = Path(__file__).parent / "predictors"
+
+
+def require(condition: object, reason: str) -> None:
+    """Skip for ``reason`` unless the condition holds; in CI, where everything must be there, fail."""
+    if condition:
+        return
+    if os.environ.get("CI"):
+        pytest.fail(f"CI must have this: {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def start_predictor() -> Iterator:
+    """Start one of tests/predictors: ``start_predictor("documented:Process", python=...)``; stopped afterwards."""
+    started: list[ProcessPredictor] = []
+
+    def start(target: str, python: str = sys.executable, timeout: float = 20, backlog: int = 6) -> ProcessPredictor:
+        package, _, class_name = target.partition(":")
+        predictor = ProcessPredictor(PredictorSpec(package, class_name, PREDICTORS, python), timeout, backlog)
+        started.append(predictor)
+        predictor.start()
+        predictor.wait_ready(timeout)
+        return predictor
+
+    yield start
+    for predictor in started:
+        predictor.close()
+
+
+@pytest.fixture(params=["3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13"])
+def python(request: pytest.FixtureRequest) -> str:
+    """Each CPython that a partner may have, without any package."""
+    found = interpreter(request.param)
+    require(found, f"there is no CPython {request.param} on this machine")
+    return str(found)
+
+
+@dataclasses.dataclass(frozen=True)
+class PartnerPython:
+    """A partner's virtual environment, and its packages as they were when it was made."""
+
+    path: str
+    frozen: str
+
+    @staticmethod
+    def freeze_of(path: str) -> str:
+        return subprocess.run([path, "-m", "pip", "freeze"], capture_output=True, text=True, check=True).stdout
+
+    def freeze(self) -> str:
+        return self.freeze_of(self.path)
+
+
+@pytest.fixture(scope="session")
+def partner_python(tmp_path_factory: pytest.TempPathFactory) -> PartnerPython:
+    """A virtual environment with what a partner asked for, and nothing else."""
+    folder = tmp_path_factory.mktemp("partner") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    path = str(folder / "bin" / "python")
+    packages = ["numpy", "pillow", "opencv-python-headless"]
+    subprocess.run([path, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", *packages], check=True)
+    return PartnerPython(path, PartnerPython.freeze_of(path))
