@@ -158,7 +158,7 @@ def _suggestion(key: str, known: Iterable[str]) -> str:
     """A did-you-mean: a key spelt nearly so, or one whose last part is spelt nearly so."""
     plain = {name.lower(): name for name in known}
     plain |= {name.rpartition(".")[2]: name for name in plain if "." in name}
-    near = difflib.get_close_matches(key.lower(), plain, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(key.lower(), plain, n=1, cutoff=0.5)
     return f"; did you mean {plain[near[0]]}?" if near else f", allowed: {', '.join(known)}"
 
 
