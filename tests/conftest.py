@@ -104,7 +104,7 @@ def imagery_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
-    """Start a real service: ``serve("readers:Bytes", ZOOM_LEVEL="3")`` for one of tests/predictors; stopped afterwards."""
+    """Start a real service of one of tests/predictors: ``serve("readers:Bytes", PADDING="3")``; stopped at the end."""
     started: list[RunningService] = []
 
     def start(target: str, **environ: str) -> RunningService:

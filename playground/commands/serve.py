@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -88,8 +89,6 @@ def _phase(url: str) -> tuple[str, dict[str, Any]]:
 
 
 def _free_port(host: str) -> int:
-    import socket
-
     with socket.socket() as sock:
         sock.bind((host, 0))
         port: int = sock.getsockname()[1]
