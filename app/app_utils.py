@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
+
 from playground.pipeline import Pipeline, format_prediction
 from playground.predictor import InlinePredictor, Predictor, PredictorSpec, ProcessPredictor
 from playground.serving import create_app

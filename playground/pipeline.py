@@ -9,13 +9,13 @@ from typing import Any
 
 import geojson
 import mercantile
-from playground_interfaces import PredictionResult, Tile
 
 from playground import answers, geo, imagery
 from playground.errors import AddressError, PayloadError
 from playground.predictor import OtherResult, ServedTile
 from playground.settings import RunningSettings
 from playground.tiles import TileEngine, TileImage
+from playground_interfaces import PredictionResult, Tile
 
 TILE_SIZES = (256, 512)
 """Pixels along one side of the tiles that sources serve."""

@@ -19,7 +19,6 @@ from typing import Any, Protocol
 
 import geojson
 import orjson
-from playground_interfaces import PredictError, Tile, loop
 
 from playground.errors import (
     PlaygroundError,
@@ -31,6 +30,7 @@ from playground.errors import (
     TileRejectedError,
 )
 from playground.predictor_process import PredictorSpec, Session
+from playground_interfaces import PredictError, Tile, loop
 
 logger = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import playground_interfaces
-from playground_interfaces import Tile, wire
 
+import playground_interfaces
 from playground.errors import PlaygroundError, PredictorCrashedError, PredictorTimeoutError, SettingsError
+from playground_interfaces import Tile, wire
 
 START = """\
 import sys

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+import itertools
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import mercantile
 import pytest
 from interpreters import interpreter
+from PIL import Image
+from service import RunningService, start_service
 
 from playground.predictor import ProcessPredictor
 from playground.predictor_process import PredictorSpec
+from playground.sources.mbtiles import write_mbtiles
 
 PREDICTORS = Path(__file__).parent / "predictors"
 
@@ -77,3 +83,44 @@ def partner_python(tmp_path_factory: pytest.TempPathFactory) -> PartnerPython:
     packages = ["numpy", "pillow", "opencv-python-headless"]
     subprocess.run([path, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", *packages], check=True)
     return PartnerPython(path, PartnerPython.freeze_of(path))
+
+
+@pytest.fixture(scope="session")
+def imagery_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MBTiles file, zoom 0 to 3, PNG: each tile a colour of its own. One tile is missing: 3/2/2."""
+    path = tmp_path_factory.mktemp("imagery") / "world.mbtiles"
+
+    def tiles() -> Iterator[tuple[mercantile.Tile, bytes]]:
+        for z in range(4):
+            for x, y in itertools.product(range(2**z), repeat=2):
+                if (z, x, y) != (3, 2, 2):
+                    buffer = io.BytesIO()
+                    Image.new("RGB", (256, 256), (x * 16, y * 16, z * 16)).save(buffer, "PNG")
+                    yield mercantile.Tile(x, y, z), buffer.getvalue()
+
+    write_mbtiles(path, {"name": "world", "format": "png", "minzoom": "0", "maxzoom": "3"}, tiles())
+    return path
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+    """Start a real service of one of tests/predictors: ``serve("readers:Bytes", PADDING="3")``; stopped at the end."""
+    started: list[RunningService] = []
+
+    def start(target: str, **environ: str) -> RunningService:
+        package, _, class_name = target.partition(":")
+        environ = {
+            "PREDICTOR_PACKAGE": package,
+            "PREDICTOR_CLASS": class_name,
+            "PREDICTOR_PYTHON": sys.executable,
+            "WORKERS": "1",
+            "ZOOM_LEVEL": "3",
+            **environ,
+        }
+        log = tmp_path_factory.mktemp("service") / "log"
+        started.append(start_service(environ, PREDICTORS, log))
+        return started[-1]
+
+    yield start
+    for service in started:
+        service.stop()

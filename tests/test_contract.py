@@ -6,12 +6,12 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
-import playground_interfaces
 import pytest
 from PIL import Image
-from playground_interfaces import BaseProcess, PredictionResult, Tile
 
 import playground
+import playground_interfaces
+from playground_interfaces import BaseProcess, PredictionResult, Tile
 
 CONTRACT = Path(playground_interfaces.__file__).parent
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from conftest import PREDICTORS, require
 from interpreters import interpreter
-from playground_interfaces import Tile
 
 from playground.errors import (
     PredictorBusyError,
@@ -23,6 +22,7 @@ from playground.errors import (
 )
 from playground.predictor import InlinePredictor, OtherResult, ServedTile
 from playground.predictor_process import PredictorSpec
+from playground_interfaces import Tile
 
 PLAIN = Tile("plain", b"")
 
