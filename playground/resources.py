@@ -11,7 +11,7 @@ import playground
 import playground_interfaces
 from playground.errors import GenerateError
 
-_LEFT_OUT = ("__pycache__", "*.py[co]", "*~", "*.sw?", "*.orig", "*.rej")
+_LEFT_OUT = ("__pycache__", "*.py[co]", "*~", "*.sw?", "*.orig", "*.rej", ".venv", ".DS_Store", ".*_cache")
 
 
 def root() -> Path:
@@ -33,13 +33,12 @@ def read(name: str) -> bytes:
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
-    """Every file below ``folder`` by its path there, in order; without caches, editors' copies and hidden ones."""
+    """Every file below ``folder`` by its path there, in order; without caches and editors' copies."""
     found = {}
     for path in folder.rglob("*"):
         inner = path.relative_to(folder)
         left_out = any(Path(part).match(mask) for part in inner.parts for mask in _LEFT_OUT)
-        hidden = any(part.startswith(".") for part in inner.parts)
-        if path.is_file() and not left_out and not hidden:
+        if path.is_file() and not left_out:
             found[inner.as_posix()] = path.read_bytes()
     return dict(sorted(found.items()))
 

@@ -8,7 +8,7 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import mercantile
@@ -22,6 +22,26 @@ from playground.predictor_process import PredictorSpec
 from playground.sources.mbtiles import write_mbtiles
 
 PREDICTORS = Path(__file__).parent / "predictors"
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="Write tests/golden anew; read the diff, commit it.")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, bytes], None]:
+    """Compare content with a file below tests/golden, or write it there with --update-golden."""
+
+    def check(name: str, content: bytes) -> None:
+        path = GOLDEN / name
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        assert path.exists(), f"no {path}: run pytest --update-golden"
+        assert content.decode() == path.read_text("utf-8"), f"{path} differs: pytest --update-golden, read the diff"
+
+    return check
 
 
 def require(condition: object, reason: str) -> None:

@@ -15,7 +15,7 @@ from conftest import require
 from playground.errors import SettingsError
 from playground.settings import Resources, ServiceSettings, load_service
 from playground.wrap import appengine
-from playground.wrap.render import render_runtime
+from playground.wrap.render import render_context, render_runtime
 
 LEAST = "image: a/b\nZOOM_LEVEL: 16\nPREDICTOR_CLASS: A\nPREDICTOR_PACKAGE: a\n"
 
@@ -121,7 +121,7 @@ from googlecloudsdk.core import yaml
 import json
 info = yaml_parsing.ServiceYamlInfo.FromFile(path)
 parsed = yaml.load_path(path)
-print(json.dumps(convert_yaml.GetSchemaParser("v1").ConvertValue(parsed)))
+print(json.dumps(convert_yaml.GetSchemaParser("v1").ConvertValue(parsed) | {"service": info.module}))
 """
 """Run apart from us: the SDK brings a PyYAML of its own."""
 
@@ -153,3 +153,17 @@ def test_googles_own_parser_accepts_app_yaml(tmp_path: Path):
     assert received["readinessCheck"]["path"] == "/readiness_check"
     assert received["livenessCheck"]["path"] == "/liveness_check"
     assert received["service"] == "water"
+
+
+def test_googles_own_linter_accepts_the_commands_of_the_readme(tmp_path: Path):
+    gcloud = shutil.which("gcloud")
+    require(gcloud, "the Google Cloud SDK is not here")
+    settings = ServiceSettings(image="a/b", predictor_package="a", predictor_class="C", zoom_level=1, name="water")
+    lines = render_context(settings, "my-project")["README.md"].decode().splitlines()
+    commands = [line.replace("VERSION", "v1") for line in lines if line.startswith("gcloud ")]
+    assert len(commands) == 2
+    environ = os.environ | {"CLOUDSDK_CONFIG": str(tmp_path)}
+    for command in commands:
+        arguments = [str(gcloud), "meta", "lint-gcloud-commands", f"--command-string={command}"]
+        told = subprocess.run(arguments, capture_output=True, text=True, check=True, env=environ)
+        assert [each["success"] for each in json.loads(told.stdout)] == [True], told.stdout
