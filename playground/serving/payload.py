@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import cast
 
 import msgspec
@@ -85,6 +84,6 @@ def _lenient(body: bytes, error: msgspec.ValidationError) -> PredictPayload:
     text = text.replace("-", "+").replace("_", "/").rstrip("=")
     try:
         payload.image = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except binascii.Error as base64_error:
+    except ValueError as base64_error:  # binascii's own, and that of letters beyond ASCII
         raise ImageError(f"image is not base64: {base64_error}", "encode the image's bytes as base64") from error
     return payload
