@@ -42,7 +42,7 @@ class PredictPayload(_Where, forbid_unknown_fields=True):
         return None if self.lon is None or self.lat is None else (self.lon, self.lat)
 
 
-class _TextPayload(_Where, forbid_unknown_fields=True):
+class _TextPayload(_Where, forbid_unknown_fields=True, kw_only=True):
     image: str
 
 
