@@ -262,7 +262,7 @@ class TileEngine:
             except ImageError as error:
                 raise TileSourceError(f"tile {name_of(tile)}: {error.message}", error.hint) from error
             if width != height:
-                raise TileSourceError(f"tile {name_of(tile)} is {width} x {height} pixels", "tiles must be square")
+                raise TileSourceError(f"tile {name_of(tile)} is {width} x {height} pixels, not square")
             sizes[tile] = width
         if sizes[centre] < self.padding:
             raise TileSourceError(
