@@ -175,7 +175,7 @@ def convert(pixels: Pixels, size: int, bands: int) -> Pixels:
         flat = pixels[..., 0] if pixels.shape[2] == 1 else pixels
         # 16 bits by way of floats: Pillow resizes its 16-bit mode only in later versions.
         image = Image.fromarray(flat.astype(np.float32) if pixels.dtype == np.uint16 else flat)
-        resized = np.rint(image.resize((size, size), Image.Resampling.BILINEAR)).astype(pixels.dtype)
+        resized = np.rint(np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))).astype(pixels.dtype)
         pixels = resized.reshape(size, size, -1)
     if pixels.shape[2] == bands:
         return pixels
