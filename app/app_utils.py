@@ -10,13 +10,11 @@ from typing import Any
 
 from flask import Flask
 
-from playground.pipeline import Pipeline, format_prediction
+from playground.pipeline import Pipeline, format_prediction, open_engine
 from playground.predictor import InlinePredictor, Predictor, ProcessPredictor
 from playground.predictor_process import PredictorSpec
 from playground.serving import create_app
 from playground.settings import RunningSettings, load_running
-from playground.sources import open_source
-from playground.tiles import TileEngine
 
 __all__ = ["format_prediction", "load_config", "load_process", "make_app"]
 
@@ -45,5 +43,4 @@ def load_process(config: RunningSettings) -> Predictor:
 
 def make_app(config: RunningSettings, process: Predictor, predict: Callable[[Any], dict[str, Any]]) -> Flask:
     """The WSGI application: tiles from TILES, predicted by ``predict``."""
-    engine = TileEngine(open_source(config.tiles), config.padding, config.fill) if config.tiles else None
-    return create_app(config, Pipeline(config, predict, engine), process)
+    return create_app(config, Pipeline(config, predict, open_engine(config)), process)

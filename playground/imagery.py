@@ -139,6 +139,11 @@ def decode(data: bytes, upright: bool = False) -> Pixels:
     return pixels
 
 
+def is_turned(data: bytes) -> bool:
+    """Whether EXIF says that the image is to be turned before it is shown."""
+    return b"Exif" in data[:4096] and _orientation(data) in _UPRIGHT
+
+
 def encode_png(pixels: Pixels) -> bytes:
     """The pixels as a PNG, lossless and stored without compression.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import geojson
 import mercantile
@@ -13,8 +13,10 @@ import numpy as np
 
 from playground import answers, geo, imagery
 from playground.errors import AddressError, PayloadError
+from playground.mosaic import Fill
 from playground.predictor import OtherResult, ServedTile
 from playground.settings import RunningSettings
+from playground.sources import open_source
 from playground.tiles import TileEngine, TileImage
 from playground_interfaces import PredictionResult, Tile
 
@@ -148,6 +150,13 @@ class Pipeline:
         timing["format"] = _milliseconds(ended - formatting)
         timing["total"] = _milliseconds(ended - started)
         return Outcome(answer, _describe(served, frame), report, timing)
+
+
+def open_engine(settings: RunningSettings) -> TileEngine | None:
+    """Where the service's tiles come from; None for one that only takes images."""
+    if settings.tiles is None:
+        return None
+    return TileEngine(open_source(settings.tiles), settings.padding, cast("Fill", settings.fill))
 
 
 def tile_of_image(image: TileImage, deadline: float | None) -> ServedTile:

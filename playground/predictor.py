@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 import geojson
+import numpy as np
 import orjson
 
 from playground.errors import (
@@ -291,6 +292,7 @@ class InlinePredictor(_Stateful):
         asked = time.monotonic()
         with self._turn:
             began = time.monotonic()
+            _own_array(tile)
             try:
                 kind, features = loop.features_of(result := self._predictor.predict(tile))
             except PlaygroundError:
@@ -303,6 +305,13 @@ class InlinePredictor(_Stateful):
         timing["queue"] = began - asked
         timing["predict"] = time.monotonic() - began
         return OtherResult(type(result).__name__) if kind == "other" else geojson.FeatureCollection(features)
+
+
+def _own_array(tile: Tile) -> None:
+    """Give the predictor an array that it may write to: the tile engine's are shared."""
+    load = tile._loaders["array"]
+    if load is not None:
+        tile._loaders["array"] = lambda: np.array(load())
 
 
 def _result(reply: dict[str, Any], blob: bytearray) -> Any:

@@ -13,11 +13,9 @@ from rich.markup import escape
 from playground.commands.console import console
 from playground.commands.target import Target, find_target, predictor_options
 from playground.errors import PlaygroundError
-from playground.pipeline import Outcome, Pipeline, format_prediction
+from playground.pipeline import Outcome, Pipeline, format_prediction, open_engine
 from playground.predictor import ProcessPredictor
 from playground.predictor_process import PredictorSpec
-from playground.sources import open_source
-from playground.tiles import TileEngine
 
 ADDRESS = re.compile(r"(\d+)/(\d+)/(\d+)")
 
@@ -69,7 +67,7 @@ def _predict(target: Target, what: str | None, at: tuple[float, float] | None) -
         target.project,
         settings.predictor_python or sys.executable,
     )
-    engine = TileEngine(open_source(settings.tiles), settings.padding, settings.fill) if settings.tiles else None
+    engine = open_engine(settings)
     predictor = ProcessPredictor(spec, settings.timeout)
     pipeline = Pipeline(settings, lambda tile: format_prediction(predictor.predict(tile)), engine)
     predictor.start()
