@@ -65,7 +65,7 @@ class Area:
 
 
 def _shifted(geometries: npt.NDArray[Any], dx: float) -> npt.NDArray[Any]:
-    return np.asarray(shapely.transform(geometries, lambda pixels: pixels + (dx, 0.0)), dtype=object)
+    return np.asarray(shapely.transform(geometries, lambda pixels: pixels + np.array([dx, 0.0])), dtype=object)
 
 
 def winding(polygons: npt.NDArray[Any], weights: npt.NDArray[np.int_], shape: tuple[int, int]) -> npt.NDArray[np.int_]:

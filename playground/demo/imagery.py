@@ -1,4 +1,4 @@
-"""The demo's imagery: NASA's Blue Marble as an MBTiles pyramid in web mercator, made once in the user's cache folder."""
+"""The demo's imagery: NASA's Blue Marble as an MBTiles pyramid in web mercator, made once, in the user's cache."""
 
 from __future__ import annotations
 
