@@ -1,1 +1,48 @@
-"""TODO"""
+"""The command line: one command, one file. Data on stdout, words on stderr; exit 0, 1 for failure, 2 for wrong use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from playground.commands.console import complain
+from playground.errors import PlaygroundError
+from playground.registry import load
+from playground.version import __version__
+
+COMMANDS = {
+    "generate": ("playground.commands.generate:generate", "Write the build context of a partner's service."),
+    "serve": ("playground.commands.serve:serve", "Run the service on this machine, without Docker."),
+    "predict": ("playground.commands.predict:predict", "Predict one tile, one place or one image file."),
+    "demo": ("playground.commands.demo:demo", "Do the whole job on NASA's Blue Marble: figures and a picture."),
+}
+"""Name to (module:attribute, one line of help): nothing is imported for a command that is not called."""
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = load(COMMANDS[cmd_name][0])
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PlaygroundError as error:
+            complain(error)
+            ctx.exit(1)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="playground")
+def main() -> None:
+    """Put any geospatial predictor online."""

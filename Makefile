@@ -1,0 +1,44 @@
+# Two commands set everything up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test lint format bench lock clean
+
+help:
+	@echo "make demo    the whole job on NASA's Blue Marble: figures and a picture"
+	@echo "make test    the tests that need no Docker and no browser"
+	@echo "make lint    style, types, import directions"
+	@echo "make format  lay the code out"
+	@echo "make bench   the benchmarks"
+	@echo "make lock    renew the locked requirements of the images"
+
+# Made again when the dependencies change.
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "playground needs Python 3.10 or later: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/playground demo --out demo
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest -m "not docker and not browser" $(PYTEST_ARGS)
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/installed
+	$(BIN)/python benchmarks/overhead/run.py
+	$(BIN)/python benchmarks/answers/run.py
+
+clean:
+	rm -rf $(VENV) demo build dist

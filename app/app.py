@@ -1,0 +1,14 @@
+"""The service that the image runs: ``gunicorn --config /api/gunicorn.conf.py app:APP``."""
+
+from app_utils import format_prediction, load_config, load_process, make_app
+
+CONFIG = load_config()
+PROCESS = load_process(CONFIG)
+
+
+def predict(tile):
+    """Run the partner's predictor on one tile."""
+    return format_prediction(PROCESS.predict(tile))
+
+
+APP = make_app(CONFIG, PROCESS, predict)

@@ -1,0 +1,48 @@
+"""What app.py needs: its configuration, the predictor, the application."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+
+from playground.pipeline import Pipeline, format_prediction
+from playground.predictor import InlinePredictor, Predictor, PredictorSpec, ProcessPredictor
+from playground.serving import create_app
+from playground.settings import RunningSettings, load_running
+from playground.sources import open_source
+from playground.tiles import TileEngine
+
+__all__ = ["format_prediction", "load_config", "load_process", "make_app"]
+
+
+def load_config() -> RunningSettings:
+    """The settings of app.yaml, beside this file or (in a build context) its folder; environment variables win."""
+    here = Path(__file__).resolve().parent
+    named = os.environ.get("PLAYGROUND_CONFIG")
+    candidates = [Path(named)] if named else [here / "app.yaml", here.parent / "app.yaml"]
+    found = next((path for path in candidates if named or path.exists()), None)
+    return load_running(found, os.environ)
+
+
+def load_process(config: RunningSettings) -> Predictor:
+    """The predictor of PREDICTOR_PACKAGE and PREDICTOR_CLASS, loading in the background, stopped with this process."""
+    spec = PredictorSpec(config.predictor_package, config.predictor_class, Path.cwd(), config.predictor_python or "")
+    process: Predictor = (
+        InlinePredictor(spec)
+        if config.predictor_isolation == "none"
+        else ProcessPredictor(spec, config.timeout, config.backlog)
+    )
+    process.start()
+    atexit.register(process.close)
+    return process
+
+
+def make_app(config: RunningSettings, process: Predictor, predict: Callable[[Any], dict[str, Any]]) -> Flask:
+    """The WSGI application: tiles from TILES, predicted by ``predict``."""
+    engine = TileEngine(open_source(config.tiles), config.padding, config.fill) if config.tiles else None
+    return create_app(config, Pipeline(config, predict, engine), process)

@@ -1,0 +1,171 @@
+"""Polygons of an answer: valid as they are written, wound as RFC 7946 asks, mended where they are not."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from playground.answers.audit import Audit
+from playground.answers.frame import Frame
+from playground.answers.paths import shift_into_world
+from playground.answers.table import BoolArray, Table
+from playground.geo import FloatArray
+
+Shapes = npt.NDArray[np.object_]
+Geometry = dict[str, Any]
+
+TINY = 1e-6
+"""Square pixels: a hundredth of what the finest rounding can tell from nothing."""
+ROUNDS = 3
+"""Times that a polygon is put on the grid of its decimals before it is given up."""
+
+
+def place_polygons(table: Table, frame: Frame, audit: Audit) -> list[Geometry | None]:
+    """GeoJSON geometries of a table of closed polygons; None where nothing is left."""
+    crossing = shift_into_world(table, frame, audit)
+    coords = frame.round(frame.place(table.coords))
+    rings, shapes = _build(table, coords)
+    # Validity counts where the client reads it: after projecting and rounding.
+    sound = shapely.is_valid(shapes) & ~crossing & _has_area(table)
+    is_exterior = np.zeros(len(rings), dtype=bool)
+    is_exterior[table.first_paths] = True
+    turn = shapely.is_ccw(rings) != is_exterior
+    if turn.any():
+        starts = table.starts
+        flat = np.arange(len(coords))
+        mirrored = np.repeat(2 * starts + table.positions - 1, table.positions) - flat
+        coords = coords[np.where(np.repeat(turn, table.positions), mirrored, flat)]
+    placed = Table(table.kinds, table.owners, table.parts, table.paths, table.positions, coords)
+    geometries: list[Geometry | None] = list(placed.geometries())
+    if not sound.all():
+        broken = table.take(~sound)
+        for index, geometry in zip(np.flatnonzero(~sound).tolist(), _mend_all(broken, frame, audit), strict=True):
+            geometries[index] = geometry
+    return geometries
+
+
+def _build(table: Table, coords: FloatArray) -> tuple[Shapes, Shapes]:
+    """(ring of each path, polygon or multipolygon of each geometry)."""
+    # Annotated because shapely's stubs cannot know that these are arrays.
+    rings: Any = shapely.linearrings(coords, indices=np.repeat(np.arange(len(table.positions)), table.positions))
+    shapes: Any = shapely.polygons(rings, indices=table.path_part)
+    if (table.parts > 1).any():
+        shapes = shapely.multipolygons(shapes, indices=table.part_geometry)
+    return rings, shapes
+
+
+def _has_area(table: Table) -> BoolArray:
+    """Whether the rings of each geometry enclose something in pixels; also False for some bow ties."""
+    starts = table.starts
+    x, y = (table.coords - np.repeat(table.coords[starts], table.positions, axis=0)).T
+    cross = np.zeros(len(x))
+    cross[:-1] = x[:-1] * y[1:] - x[1:] * y[:-1]  # nothing from ring to ring: each one's last vertex is its zero
+    flat = np.abs(np.add.reduceat(cross, starts)) <= 2 * TINY
+    has_area: BoolArray = np.bincount(table.path_geometry[flat], minlength=len(table)) == 0
+    return has_area
+
+
+def _mend_all(table: Table, frame: Frame, audit: Audit) -> list[Geometry | None]:
+    try:
+        return _mend(table, frame, audit)
+    except shapely.errors.GEOSException:
+        if len(table) == 1:
+            audit.lose("unmendable", table.owners.tolist())
+            return [None]
+    alone = np.eye(len(table), dtype=bool)
+    return [geometry for row in alone for geometry in _mend_all(table.take(row), frame, audit)]
+
+
+def _mend(table: Table, frame: Frame, audit: Audit) -> list[Geometry | None]:
+    """GeoJSON geometries of polygons that are not valid as they are written, or lie across the antimeridian."""
+    shapes = _build(table, table.coords)[1]
+    broken = ~shapely.is_valid(shapes)
+    if broken.any():
+        audit.repair("made_valid", table.owners[broken].tolist())
+        shapes[broken] = _valid(shapes[broken])
+    # Collinear pixels enclose nothing, but may do so by a hair once projected.
+    shapes[shapely.area(shapes) <= TINY] = shapely.MultiPolygon()
+    shapes, across = _cut_at_antimeridian(shapes, frame)
+    shapes = _on_grid(shapely.transform(shapes, frame.place), frame)
+    lost = ~shapely.is_valid(shapes)
+    left = ~shapely.is_empty(shapes) & ~lost
+    audit.lose("unmendable", table.owners[lost].tolist())
+    audit.lose("degenerate", table.owners[~left & ~lost].tolist())
+    audit.repair("fitted_to_grid", table.owners[left & ~broken & ~across].tolist())
+    geometries: list[Geometry | None] = [None] * len(table)
+    if left.any():
+        found = shapely.to_ragged_array(shapely.orient_polygons(shapes[left], exterior_cw=False))
+        coords, (positions, paths, parts) = found[1], [np.diff(offsets) for offsets in found[2]]
+        indices = np.flatnonzero(left).tolist()
+        kinds = [
+            "Polygon" if count == 1 and table.kinds[index] == "Polygon" else "MultiPolygon"
+            for index, count in zip(indices, parts.tolist(), strict=True)
+        ]
+        mended = Table(kinds, table.owners[left], parts, paths, positions, np.ascontiguousarray(coords))
+        for index, geometry in zip(indices, mended.geometries(), strict=True):
+            geometries[index] = geometry
+    return geometries
+
+
+def _valid(shapes: Shapes) -> Shapes:
+    """Multipolygons: what overlaps is one, what a hole covers is away, what has no area is gone."""
+    return _polygons_of(shapely.make_valid(shapes, method="structure", keep_collapsed=False))
+
+
+def _polygons_of(shapes: Shapes) -> Shapes:
+    """The polygons of each geometry as one multipolygon, perhaps empty; lines and points in it are left out."""
+    parts, owners = shapely.get_parts(shapes, return_index=True)
+    parts, again = shapely.get_parts(parts, return_index=True)  # a collection may hold multipolygons
+    owners = owners[again]
+    polygonal = (shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & ~shapely.is_empty(parts)
+    found = np.full(len(shapes), shapely.MultiPolygon(), dtype=object)
+    if polygonal.any():
+        shapely.multipolygons(parts[polygonal], indices=owners[polygonal], out=found)
+    return found
+
+
+def _cut_at_antimeridian(shapes: Shapes, frame: Frame) -> tuple[Shapes, BoolArray]:
+    """Multipolygons on one turn of the globe, and which of them were cut.
+
+    They are cut in pixels, where the cut is exact, and the pieces brought back by whole turns. What lies
+    twice on the globe, as at zoom 0 with padding, becomes one.
+    """
+    across = np.zeros(len(shapes), dtype=bool)
+    if frame.world is None:
+        return shapes, across
+    origin, size = frame.world
+    west, south, east, north = shapely.bounds(shapes).T  # NaN where empty
+    across = (west < origin) | (east > origin + size)
+    if not across.any():
+        return shapes, across
+    whole, turns = shapes[across], []
+    first, last = (west[across].min() - origin) / size, (east[across].max() - origin) / size
+    for turn in range(math.floor(first), math.ceil(last)):
+        strip = shapely.box(
+            origin + turn * size, south[across].min() - 1, origin + (turn + 1) * size, north[across].max() + 1
+        )
+        turns.append(_moved(_polygons_of(np.asarray(shapely.intersection(whole, strip))), -turn * size))
+    shapes[across] = _polygons_of(np.asarray(shapely.union_all(np.stack(turns, axis=1), axis=1)))
+    return shapes, across
+
+
+def _moved(shapes: Shapes, distance: float) -> Shapes:
+    return shapely.transform(shapes, lambda coords: coords + np.array([distance, 0.0]))
+
+
+def _on_grid(shapes: Shapes, frame: Frame) -> Shapes:
+    """Multipolygons, valid with their coordinates rounded."""
+    for _ in range(ROUNDS):
+        broken = ~shapely.is_valid(shapes)
+        if broken.any():
+            shapes[broken] = _valid(shapes[broken])
+        # Rounding alone may push a vertex through an edge; the grid of GEOS moves both.
+        shapes = _polygons_of(shapely.set_precision(shapes, 10.0**-frame.decimals))
+        shapes = shapely.transform(shapes, frame.round)
+        if shapely.is_valid(shapes).all():
+            break
+    return shapes

@@ -1,0 +1,100 @@
+"""playground predict: one tile, place or image through the same path as the service."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.markup import escape
+
+from playground.commands.console import console
+from playground.commands.target import Target, find_target, predictor_options
+from playground.errors import PlaygroundError
+from playground.pipeline import Outcome, Pipeline, format_prediction
+from playground.predictor import ProcessPredictor
+from playground.predictor_process import PredictorSpec
+from playground.sources import open_source
+from playground.tiles import TileEngine
+
+ADDRESS = re.compile(r"(\d+)/(\d+)/(\d+)")
+
+
+class _Place(click.ParamType):
+    name = "LON,LAT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
+        try:
+            lng, lat = (float(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value} is not LON,LAT in degrees, like -3.70,40.42", param, ctx)
+        return lng, lat
+
+
+@click.command()
+@click.argument("what", required=False, metavar="[Z/X/Y | IMAGE | -]")
+@click.option("--at", type=_Place(), help="The tile that holds this place, degrees.")
+@click.option(
+    "--from", "path", type=click.Path(path_type=Path), help="A service.yaml or a build context; ./service.yaml."
+)
+@predictor_options
+def predict(
+    what: str | None, at: tuple[float, float] | None, path: Path | None, predictor: str | None, **options: Any
+) -> None:
+    """Predict one tile (Z/X/Y), one place (--at) or one image (a file, or - for stdin).
+
+    Prints GeoJSON: lon/lat for a tile, pixels for an image. What it took and what was repaired goes to stderr.
+    """
+    if (what is None) == (at is None):
+        raise click.UsageError("name one thing to predict: Z/X/Y, --at LON,LAT, an image file, or - for stdin")
+    outcome = _predict(find_target(path, predictor, options), what, at)
+    sys.stdout.buffer.write(outcome.answer.dumps() + b"\n")
+    sys.stdout.flush()
+    report = {"features": outcome.report["features_out"], **outcome.timing}
+    console.print(
+        "  ".join(f"{name} {value}" + (" ms" if name in outcome.timing else "") for name, value in report.items())
+    )
+    for name in ("repairs", "dropped", "missing_neighbours", "warnings"):
+        if outcome.report.get(name):
+            console.print(f"[yellow]{name.replace('_', ' ')}:[/] {escape(str(outcome.report[name]))}")
+
+
+def _predict(target: Target, what: str | None, at: tuple[float, float] | None) -> Outcome:
+    settings = target.running_settings()
+    spec = PredictorSpec(
+        settings.predictor_package,
+        settings.predictor_class,
+        target.project,
+        settings.predictor_python or sys.executable,
+    )
+    engine = TileEngine(open_source(settings.tiles), settings.padding, settings.fill) if settings.tiles else None
+    predictor = ProcessPredictor(spec, settings.timeout)
+    pipeline = Pipeline(settings, lambda tile: format_prediction(predictor.predict(tile)), engine)
+    predictor.start()
+    try:
+        with console.status(f"loading {settings.predictor_package}:{settings.predictor_class} …"):
+            state = predictor.wait_ready(float("inf"))
+        if state.phase == "failed" and state.traceback:
+            console.print(escape(state.traceback), soft_wrap=True)
+        if at is not None:
+            return pipeline.predict_lnglat(*at)
+        address = ADDRESS.fullmatch(what or "")
+        if address:
+            z, x, y = (int(number) for number in address.groups())
+            return pipeline.predict_tile(z, x, y)
+        return pipeline.predict_image(_read_image(str(what)))
+    finally:
+        predictor.close()
+        if engine is not None:
+            engine.close()
+
+
+def _read_image(path: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    except OSError as error:
+        raise PlaygroundError(
+            f"cannot read {path}: {error.strerror}", "name a tile as Z/X/Y, or an image file"
+        ) from error

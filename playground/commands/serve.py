@@ -1,0 +1,95 @@
+"""playground serve: the service on this machine, from the files that an image would run, without Docker."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.markup import escape
+
+from playground.commands.console import console
+from playground.commands.target import Target, find_target, predictor_options
+from playground.wrap.render import render_runtime, write_files
+
+
+@click.command()
+@click.argument("path", required=False, type=click.Path(path_type=Path), metavar="[SERVICE.YAML | CONTEXT]")
+@predictor_options
+@click.option("--workers", type=int, metavar="N", help="Worker processes, each with its own copy of the model.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for every one.")
+@click.option("--port", type=int, default=8080, show_default=True, help="Port to listen on; 0 for a free one.")
+def serve(path: Path | None, predictor: str | None, host: str, port: int, **options: Any) -> None:
+    """Run a service: from a service.yaml, from a generated build context, or from --predictor.
+
+    The predictor runs in --python, in the folder of its service.yaml (else the current one). Ctrl-C ends it.
+    """
+    target = find_target(path, predictor, options)
+    settings = target.running_settings()  # what is wrong is said now, once, and not by every worker
+    target.environ.setdefault("PREDICTOR_PYTHON", settings.predictor_python or sys.executable)
+    with tempfile.TemporaryDirectory(prefix="playground-serve-") as scratch:
+        context = target.context or Path(scratch)
+        if target.context is None:
+            write_files(render_runtime(), context)
+        port = port or _free_port(host)
+        sys.exit(run(target, context, host, port))
+
+
+def run(target: Target, context: Path, host: str, port: int) -> int:
+    """Run gunicorn on a context until it ends; say when it is ready. Returns its exit status."""
+    config = str(context / "gunicorn.conf.py")
+    command = [sys.executable, "-I", "-m", "gunicorn", "--config", config, "--bind", f"{host}:{port}", "app:APP"]
+    process = subprocess.Popen(command, cwd=target.project, env={**os.environ, **target.environ})
+    # gunicorn gets the terminal's Ctrl-C itself; what is sent to this process alone is handed on.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104  # compared, not bound
+    said = ""
+    while process.poll() is None:
+        phase, predictor = _phase(url)
+        if phase != said:
+            said = phase
+            if phase == "ready":
+                console.print(
+                    f"[bold green]ready[/] at [link={url}]{url}[/link] (predictor on Python {predictor['python']})"
+                )
+                break
+            if phase == "failed":
+                console.print(f"[bold red]the predictor could not be loaded:[/] {escape(str(predictor['error']))}")
+                console.print(escape(predictor["traceback"] or ""), soft_wrap=True)
+                console.print("the service goes on, not ready; Ctrl-C ends it")
+                break
+            console.print(phase)
+        try:
+            process.wait(0.2)
+        except subprocess.TimeoutExpired:
+            continue
+    status = process.wait()
+    return 0 if status in (0, -signal.SIGINT, -signal.SIGTERM) else 1
+
+
+def _phase(url: str) -> tuple[str, dict[str, Any]]:
+    try:
+        with urllib.request.urlopen(f"{url}/readiness_check", timeout=2) as response:  # noqa: S310  # our own server
+            body = json.load(response)
+    except urllib.error.HTTPError as error:
+        body = json.load(error)
+    except (OSError, ValueError):
+        return "starting", {}
+    return ("ready" if body["status"] == "ready" else body["predictor"]["phase"]), body["predictor"]
+
+
+def _free_port(host: str) -> int:
+    with socket.socket() as sock:
+        sock.bind((host, 0))
+        port: int = sock.getsockname()[1]
+        return port

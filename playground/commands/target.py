@@ -1,0 +1,94 @@
+"""Which predictor a command works with: a service.yaml, a build context, or ``--predictor`` and its options."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from playground.settings import RunningSettings, load_running, load_service
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--predictor": {"metavar": "PKG.MODULE:CLASS", "help": "The predictor's class, instead of a service.yaml."},
+    "--tiles": {"metavar": "SOURCE", "help": "Where tiles come from: a URL template or an .mbtiles file."},
+    "--zoom": {"type": int, "metavar": "Z", "help": "Zoom level of the tiles."},
+    "--padding": {"type": int, "metavar": "PIXELS", "help": "Pixels added on each side of a tile: 0 to 256."},
+    "--python": {"metavar": "PATH", "help": "The partner's interpreter; this one if not given."},
+    "--timeout": {"type": int, "metavar": "SECONDS", "help": "How long one request may take."},
+}
+VARIABLES = {
+    "tiles": "TILES",
+    "zoom": "ZOOM_LEVEL",
+    "padding": "PADDING",
+    "python": "PREDICTOR_PYTHON",
+    "timeout": "TIMEOUT",
+    "workers": "WORKERS",
+}
+"""Option to the environment variable that says the same to the running service."""
+
+
+def predictor_options(command: Command) -> Command:
+    """The options that name a predictor and its tiles."""
+    for name, settings in reversed(OPTIONS.items()):
+        command = click.option(name, **settings)(command)
+    return command
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What a command works with.
+
+    Attributes:
+        environ: the settings, as the environment variables of the running service.
+        project: the partner's folder: the predictor's current directory.
+        context: the build context to run, if one was named.
+    """
+
+    environ: dict[str, str]
+    project: Path
+    context: Path | None = None
+
+    def running_settings(self) -> RunningSettings:
+        """The settings, checked."""
+        return load_running(self.context / "app.yaml" if self.context else None, self.environ)
+
+
+def find_target(path: Path | None, predictor: str | None, options: dict[str, Any]) -> Target:
+    """The target of the command line.
+
+    Args:
+        path: a service.yaml, a folder with one, or a build context; None for ./service.yaml.
+        predictor: ``package.module:Class``; no file is read then.
+        options: values of OPTIONS, and of others named in VARIABLES; None where not given.
+
+    Raises:
+        click.UsageError: neither a file nor a predictor.
+        SettingsError: settings that cannot be used.
+    """
+    environ = {
+        VARIABLES[name]: str(value) for name, value in options.items() if name in VARIABLES and value is not None
+    }
+    if predictor is not None:
+        if path is not None:
+            raise click.UsageError("give a file or --predictor, not both")
+        package, colon, class_name = predictor.partition(":")
+        if not (package and colon and class_name):
+            raise click.UsageError(f"--predictor takes package.module:Class, not {predictor}")
+        named = {"PREDICTOR_PACKAGE": package, "PREDICTOR_CLASS": class_name, "ZOOM_LEVEL": "0"}
+        if "TILES" in environ and "ZOOM_LEVEL" not in environ:
+            raise click.UsageError("--tiles needs --zoom: at which zoom was the predictor trained?")
+        return Target({**named, **environ}, Path.cwd())
+    path = path or Path("service.yaml")
+    if path.is_dir() and (path / "app.yaml").exists():
+        return Target(environ, Path.cwd(), path.resolve())
+    if path.is_dir():
+        path = path / "service.yaml"
+    if not path.exists():
+        raise click.UsageError(f"there is no {path}; name a service.yaml or a build context, or give --predictor")
+    settings = load_service(path)
+    return Target({**settings.environ(), **environ}, path.resolve().parent)

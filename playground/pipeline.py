@@ -1,0 +1,182 @@
+"""From a tile's address (or an image) to an answer: the one path that the service, the commands and areas share."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+import geojson
+import mercantile
+
+from playground import answers, geo, imagery
+from playground.errors import AddressError, PayloadError
+from playground.predictor import OtherResult, ServedTile
+from playground.settings import RunningSettings
+from playground.tiles import TileEngine, TileImage
+from playground_interfaces import PredictionResult, Tile
+
+TILE_SIZES = (256, 512)
+"""Pixels along one side of the tiles that sources serve."""
+
+
+def format_prediction(result: Any) -> dict[str, Any]:
+    """What a predictor returned, as a response.
+
+    Args:
+        result: a PredictionResult, a geojson.FeatureCollection, or anything else.
+
+    Returns:
+        ``prediction``, a FeatureCollection in pixels of the padded image (an empty one for anything else), and
+        ``warnings``, a list of words.
+    """
+    response: dict[str, Any] = {"prediction": None, "warnings": []}
+    if isinstance(result, PredictionResult):
+        response["prediction"] = result.format()
+    elif isinstance(result, geojson.FeatureCollection):
+        response["prediction"] = result
+    else:
+        response["prediction"] = geojson.FeatureCollection([])
+        found = result.type_name if isinstance(result, OtherResult) else type(result).__name__
+        response["warnings"].append(f"the predictor returned {found}, not a PredictionResult or a FeatureCollection")
+    return response
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """An answer and how it came about.
+
+    Attributes:
+        answer: the FeatureCollection, in lon/lat for a tile, in pixels for an image.
+        tile: the tile's address and frame; for an image, its size.
+        report: the audit of the answer: features in and out, repairs, what was dropped, missing neighbours, warnings.
+        timing: milliseconds by step, and their total.
+    """
+
+    answer: answers.Answer
+    tile: dict[str, Any]
+    report: dict[str, Any]
+    timing: dict[str, float]
+
+
+class Pipeline:
+    """Fetch, pad, predict, normalise.
+
+    Args:
+        settings: zoom, padding, and which tiles are asked for.
+        predict: a tile to a response, as ``format_prediction`` gives it.
+        engine: where tiles come from; None for a service that only takes images.
+    """
+
+    def __init__(
+        self, settings: RunningSettings, predict: Callable[[Tile], dict[str, Any]], engine: TileEngine | None
+    ) -> None:
+        self.settings = settings
+        self._predict = predict
+        self._engine = engine
+
+    def predict_tile(self, z: int, x: int, y: int) -> Outcome:
+        """The answer for one tile, in lon/lat.
+
+        Raises:
+            AddressError: no such tile, or one at another zoom than the predictor's.
+            PlaygroundError: whatever the source or the predictor raised.
+        """
+        tile = geo.check_tile(z, x, y)
+        if z != self.settings.zoom_level:
+            raise AddressError(
+                f"this predictor works at zoom {self.settings.zoom_level}, not {z}",
+                f"ask for tiles of zoom {self.settings.zoom_level}, or for a place by lon and lat",
+            )
+        if self._engine is None:
+            raise PayloadError("this service has no tile source", "set TILES, or post an image")
+        started = time.monotonic()
+        deadline = started + self.settings.timeout
+        image = self._engine.get(tile, deadline)
+        fetched = time.monotonic()
+        served = tile_of_image(image, deadline)
+        outcome = self._answer(served, answers.Frame(tile, image.size, image.padding), started)
+        outcome.timing["fetch"] = _milliseconds(fetched - started)
+        if image.missing:
+            outcome.report["missing_neighbours"] = list(image.missing)
+        return outcome
+
+    def predict_lnglat(self, lng: float, lat: float) -> Outcome:
+        """The answer for the tile that holds a place."""
+        tile = geo.tile_of_lnglat(lng, lat, self.settings.zoom_level)
+        return self.predict_tile(tile.z, tile.x, tile.y)
+
+    def predict_image(self, data: bytes) -> Outcome:
+        """The answer for an encoded image, in its own pixels.
+
+        Raises:
+            ImageError: not an image, or too large a one.
+            PlaygroundError: whatever the predictor raised.
+        """
+        started = time.monotonic()
+        imagery.check_image(data)
+        width, height = imagery.image_size(data)
+        # A square of a tile and its padding is a padded tile; anything else is an image without padding.
+        padding = self.settings.padding if width == height and width - 2 * self.settings.padding in TILE_SIZES else 0
+        served = ServedTile(
+            "",
+            data if isinstance(data, bytearray) else bytearray(data),
+            deadline=started + self.settings.timeout,
+            padding=padding,
+            size=width - 2 * padding if width == height else None,
+            load_array=lambda: imagery.decode(data),
+            load_valid=lambda: imagery.all_valid(width, height),
+        )
+        return self._answer(served, answers.Frame(None, width, padding), started)
+
+    def _answer(self, served: ServedTile, frame: answers.Frame, started: float) -> Outcome:
+        response = self._predict(served)
+        formatting = time.monotonic()
+        answer = answers.normalize(response["prediction"]["features"], frame)
+        ended = time.monotonic()
+        report = dict(answer.report)
+        if response.get("warnings"):
+            report["warnings"] = response["warnings"]
+        timing = {name: _milliseconds(seconds) for name, seconds in served.timing.items()}
+        timing["format"] = _milliseconds(ended - formatting)
+        timing["total"] = _milliseconds(ended - started)
+        return Outcome(answer, _describe(served, frame), report, timing)
+
+
+def tile_of_image(image: TileImage, deadline: float | None) -> ServedTile:
+    """The partner's Tile of a fetched and padded tile."""
+    tile: mercantile.Tile = image.tile
+    return ServedTile(
+        image.url,
+        deadline=deadline,
+        z=tile.z,
+        x=tile.x,
+        y=tile.y,
+        padding=image.padding,
+        size=image.size,
+        bounds=geo.bounds(tile),
+        resolution=geo.resolution(tile, image.size),
+        load_image=lambda: bytearray(image.encoded()),
+        load_array=image.array,
+        load_valid=image.valid,
+    )
+
+
+def _describe(served: ServedTile, frame: answers.Frame) -> dict[str, Any]:
+    if frame.tile is None:
+        return {"coordinates": "pixels", "padding": served.padding}
+    return {
+        "coordinates": "lonlat",
+        "z": served.z,
+        "x": served.x,
+        "y": served.y,
+        "bounds": served.bounds,
+        "size": served.size,
+        "padding": served.padding,
+        "resolution": round(served.resolution, 6),
+    }
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 2)

@@ -1,0 +1,225 @@
+"""One run of the partner's interpreter, from start to exit, and the frames that go to it and come back."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import playground_interfaces
+from playground.errors import PlaygroundError, PredictorCrashedError, PredictorTimeoutError, SettingsError
+from playground_interfaces import Tile, wire
+
+START = """\
+import sys
+if sys.version_info < (3, 6):
+    sys.exit("the predictor needs Python 3.6 or later; " + sys.executable + " is " + sys.version.split()[0])
+import importlib.util
+spec = importlib.util.spec_from_file_location(
+    "playground_interfaces", sys.argv[1] + "/__init__.py", submodule_search_locations=[sys.argv[1]])
+sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules[spec.name])
+from playground_interfaces.loop import main
+main(int(sys.argv[2]))
+"""
+"""The contract is loaded from its own folder: that folder's parent, and so the server, never lands on sys.path."""
+
+PARTS = ("image", "array", "valid")
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictorSpec:
+    """Which class to load, with which interpreter, in which folder.
+
+    Attributes:
+        package: dotted name of the module, as the partner would import it from ``workdir``.
+        class_name: the class in it.
+        workdir: the partner's project: the process's current directory, and first on its ``sys.path``.
+        python: the partner's interpreter; empty for the first of python3 and python on PATH.
+        environ: its environment; None for the server's own.
+    """
+
+    package: str
+    class_name: str
+    workdir: Path
+    python: str = ""
+    environ: Mapping[str, str] | None = None
+
+
+def find_python(python: str = "") -> str:
+    """The path of the partner's interpreter.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    for name in [python] if python else ["python3", "python"]:
+        found = shutil.which(os.path.expanduser(name))
+        if found:
+            return found
+    raise SettingsError(
+        f"no Python at {python}" if python else "no python3 and no python on PATH",
+        "set PREDICTOR_PYTHON (or --python) to the interpreter that has the predictor's packages",
+    )
+
+
+class Session:
+    """A running predictor process.
+
+    Args:
+        spec: what to load.
+
+    Raises:
+        SettingsError: no such interpreter.
+        OSError: it cannot be started.
+    """
+
+    def __init__(self, spec: PredictorSpec) -> None:
+        self.spec = spec
+        python = find_python(spec.python)
+        contract = str(Path(playground_interfaces.__file__).parent)
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(
+                [python, "-u", "-c", START, contract, str(theirs.fileno())],
+                cwd=spec.workdir,
+                env=None if spec.environ is None else dict(spec.environ),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=2,  # stdout belongs to data; what a partner prints is words
+            )
+
+    def load(self) -> Iterator[dict[str, Any]]:
+        """Tell the process what to load; yield what it says until it is ready, has failed, or is gone."""
+        try:
+            wire.send(
+                self._socket,
+                {
+                    "op": "load",
+                    "package": self.spec.package,
+                    "class": self.spec.class_name,
+                    "workdir": str(self.spec.workdir),
+                },
+            )
+            while True:
+                head, _ = wire.receive(self._socket)
+                yield head
+                if head["op"] == "failed" or head.get("phase") == "ready":
+                    return
+        except (OSError, EOFError, ValueError):
+            return
+
+    def predict(self, tile: Tile, eager: list[str], deadline: float) -> tuple[dict[str, Any], bytearray]:
+        """Send one tile and wait for its answer.
+
+        Args:
+            tile: parts are read from it when the partner reads them.
+            eager: the parts to send at once, because the partner read them last time.
+            deadline: on the clock of ``time.monotonic``.
+
+        Returns:
+            The head and the blob of the answer.
+
+        Raises:
+            PredictorTimeoutError: not within the deadline; the process is killed.
+            PredictorCrashedError: the process died.
+            PlaygroundError: whatever making a part of the tile raised.
+        """
+        parts = [_part(tile, name) for name in eager]
+        head = {"op": "predict", "url": tile.url, "frame": _frame(tile), "parts": [part for part, _ in parts]}
+        try:
+            self._send(deadline, head, [blob for _, blob in parts])
+            return self._answer(tile, deadline)
+        except TimeoutError:
+            self.kill()
+            raise PredictorTimeoutError(
+                "the prediction took longer than the deadline", "the predictor is started afresh; raise `timeout`"
+            ) from None
+        except (OSError, EOFError, ValueError) as error:
+            self.kill()
+            raise PredictorCrashedError(
+                f"the predictor process {self.wait()} during this request", "it is started afresh; try again"
+            ) from error
+
+    def _answer(self, tile: Tile, deadline: float) -> tuple[dict[str, Any], bytearray]:
+        failure: PlaygroundError | None = None
+        while True:
+            self._socket.settimeout(_remaining(deadline))
+            reply, blob = wire.receive(self._socket)
+            if reply["op"] != "need":
+                break
+            try:
+                part, data = _part(tile, reply["part"])
+            except PlaygroundError as error:
+                failure = error
+                self._send(deadline, {"op": "part-gone"})
+            else:
+                self._send(deadline, {"op": "part", "part": part}, [data])
+        if failure is not None:
+            raise failure
+        return reply, blob
+
+    def _send(self, deadline: float, head: dict[str, Any], blobs: list[Any] | tuple[()] = ()) -> None:
+        self._socket.settimeout(_remaining(deadline))
+        wire.send(self._socket, head, blobs)
+
+    def wait(self, grace: float | None = None) -> str:
+        """Wait until the process is gone; how it went, in words: "was ended by SIGSEGV", "exited with status 1".
+
+        Args:
+            grace: seconds after which it is killed; None to let it live.
+        """
+        try:
+            status = self.process.wait(grace)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            status = self.process.wait()
+        # A grandchild may hold the other end open: only this makes sure that nobody waits for it.
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        if status >= 0:
+            return f"exited with status {status}"
+        return f"was ended by {signal.Signals(-status).name}"
+
+    def is_gone(self) -> bool:
+        """Whether the process has ended."""
+        return self.process.poll() is not None
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self.process.kill()
+
+    def close(self) -> None:
+        """Give the socket back; call it once ``wait`` has returned."""
+        self._socket.close()
+
+
+def _remaining(deadline: float) -> float:
+    return max(deadline - time.monotonic(), 0.001)
+
+
+def _frame(tile: Tile) -> dict[str, Any]:
+    return {name: getattr(tile, name) for name in ("z", "x", "y", "padding", "size", "bounds", "resolution")}
+
+
+def _part(tile: Tile, name: str) -> tuple[dict[str, Any], Any]:
+    """One part of a tile for the wire: what describes it, and its bytes."""
+    value = getattr(tile, name)
+    if isinstance(value, np.ndarray) and value.ndim > 1:
+        value = np.ascontiguousarray(value)
+        part = {"name": name, "length": value.nbytes, "shape": value.shape, "dtype": value.dtype.str}
+        return part, value.reshape(-1).view(np.uint8)
+    if value is None:
+        value = b""
+    view = memoryview(value).cast("B")
+    return {"name": name, "length": len(view)}, view

@@ -1,0 +1,89 @@
+"""Errors as HTTP: one table, one JSON shape.
+
+Clients retry 408, 423, 429, 500, 502, 503 and 504 and nothing else, so the status of an error answers one question:
+will it help to send the same request again?
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
+
+from playground import errors
+from playground.serving.correlation import correlation_id
+from playground.serving.json import json_response
+
+logger = logging.getLogger(__name__)
+
+STATUS: dict[type[errors.PlaygroundError], int] = {
+    errors.RequestError: 400,
+    errors.TileNotFoundError: 404,
+    errors.TileSourceError: 502,
+    errors.TileTimeoutError: 504,
+    errors.PredictorNotReadyError: 503,
+    errors.PredictorBusyError: 503,
+    errors.PredictorTimeoutError: 504,
+    errors.PredictorCrashedError: 500,
+    errors.PredictorFailedError: 500,
+    errors.TileRejectedError: 422,
+}
+RETRY_AFTER = {503: "1"}
+"""Seconds."""
+
+HINTS = {
+    400: "see /docs/http.md for what each endpoint takes",
+    404: "see / for the endpoints",
+    405: "the Allow header says which methods this address takes",
+    413: "send at most 32 MB",
+    415: "send JSON, or an image with its media type",
+    500: "give the correlation id to those who run this service; its log has the details",
+}
+
+
+def status_of(error: errors.PlaygroundError) -> int:
+    """The status of the nearest class in the table."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+
+
+def error_response(status: int, message: str, hint: str) -> Response:
+    """An error in the shape that every status has."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    body = {
+        "message": message,
+        "hint": hint or HINTS.get(status, ""),
+        "correlationId": correlation_id(),
+        "timestamp": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+    response = json_response(body, status)
+    if status in RETRY_AFTER:
+        response.headers["Retry-After"] = RETRY_AFTER[status]
+    return response
+
+
+def install(app: Flask) -> None:
+    """Answer every error of the application, and the framework's own, in that shape."""
+
+    @app.errorhandler(errors.PlaygroundError)
+    def playground_error(error: errors.PlaygroundError) -> Response:
+        status = status_of(error)
+        if status >= 500:
+            logger.warning("%s %s: %s", correlation_id(), status, error.message)
+        return error_response(status, error.message, error.hint)
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Response:
+        if error.code is None or error.code < 400:
+            return error.get_response()  # type: ignore[return-value]  # redirects keep their own form
+        response = error_response(error.code, f"{error.name}: {error.description}", "")
+        for name, value in error.get_headers():
+            if name not in ("Content-Type", "Content-Length"):
+                response.headers[name] = value
+        return response
+
+    @app.errorhandler(Exception)
+    def unexpected(error: Exception) -> Response:
+        logger.exception("%s: unexpected error", correlation_id())
+        return error_response(500, "something went wrong inside the service", "")

@@ -1,0 +1,57 @@
+"""The endpoints that tell whether the service lives, and whether it can predict."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import time
+from typing import Any
+
+from flask import Blueprint, Response
+
+from playground.serving.json import json_response
+from playground.serving.state import service
+
+blueprint = Blueprint("health", __name__)
+
+
+@blueprint.get("/")
+def front_page() -> Response:
+    """Who answers here, and where."""
+    endpoints = {
+        "predict": "POST /predict",
+        "layer": "GET /predictions/{z}/{x}/{y}.geojson",
+        "ready": "GET /-/ready",
+        "alive": "GET /-/alive",
+        "version": "GET /version",
+    }
+    return json_response({"service": service().description, "endpoints": endpoints})
+
+
+@blueprint.get("/-/alive")
+@blueprint.get("/liveness_check")
+@blueprint.get("/ping")
+def alive() -> Response:
+    """200 as long as the server answers, whatever the predictor does."""
+    return json_response({"status": "alive"})
+
+
+@blueprint.get("/-/ready")
+@blueprint.get("/readiness_check")
+@blueprint.get("/api/v1/health")
+def ready() -> Response:
+    """200 only when the predictor can take a tile; the body says what it is doing, since when, and what went wrong."""
+    state = service().predictor.state()
+    is_ready = state.phase in ("ready", "busy")
+    predictor: dict[str, Any] = dataclasses.asdict(state)
+    since = datetime.datetime.fromtimestamp(state.since, datetime.timezone.utc)
+    predictor["since"] = since.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    predictor["elapsed"] = round(time.time() - state.since, 3)
+    body = {"status": "ready" if is_ready else "not ready", "predictor": predictor}
+    return json_response(body, 200 if is_ready else 503)
+
+
+@blueprint.get("/version")
+def version() -> Response:
+    """Which service, predictor and playground this is."""
+    return json_response(service().description)

@@ -1,0 +1,90 @@
+"""What a client may POST to /predict: one typed definition, read in one pass."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import cast
+
+import msgspec
+
+from playground.errors import ImageError, PayloadError
+
+FORMS = 'send {"z", "x", "y"}, or {"lon", "lat"}, or {"image": base64}, or the image itself as the body'
+
+
+class PredictPayload(msgspec.Struct, forbid_unknown_fields=True):
+    """The JSON body. Exactly one of its three forms is given.
+
+    Attributes:
+        z, x, y: an XYZ tile address.
+        lon, lat: a place, degrees.
+        image: an encoded image; in JSON, base64.
+    """
+
+    z: int | None = None
+    x: int | None = None
+    y: int | None = None
+    lon: float | None = None
+    lat: float | None = None
+    image: bytes | None = None
+
+    @property
+    def address(self) -> tuple[int, int, int]:
+        """(z, x, y), in a payload that gives them."""
+        return cast("tuple[int, int, int]", (self.z, self.x, self.y))
+
+    @property
+    def place(self) -> tuple[float, float] | None:
+        """(lon, lat), if given."""
+        return None if self.lon is None or self.lat is None else (self.lon, self.lat)
+
+
+class _TextPayload(PredictPayload):
+    image: str | None = None  # type: ignore[assignment]
+
+
+_decoder = msgspec.json.Decoder(PredictPayload)
+_text_decoder = msgspec.json.Decoder(_TextPayload)
+
+
+def read_payload(body: bytes) -> PredictPayload:
+    """The payload of a JSON body.
+
+    Raises:
+        PayloadError: not JSON, unknown or missing keys, wrong types.
+        ImageError: the image is not base64.
+    """
+    if not body:
+        raise PayloadError("the body is empty", FORMS)
+    try:
+        payload = _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        payload = _lenient(body, error)
+    except msgspec.DecodeError as error:
+        raise PayloadError(f"the body is not JSON: {error}", FORMS) from error
+    groups = {"z, x and y": (payload.z, payload.x, payload.y), "lon and lat": (payload.lon, payload.lat)}
+    groups["image"] = (payload.image,)
+    given = [name for name, values in groups.items() if any(value is not None for value in values)]
+    if len(given) != 1:
+        raise PayloadError(f"the body has {' and '.join(given) or 'none'} of the forms; one is needed", FORMS)
+    if any(value is None for value in groups[given[0]]):
+        raise PayloadError(f"the body has only a part of {given[0]}", FORMS)
+    return payload
+
+
+def _lenient(body: bytes, error: msgspec.ValidationError) -> PredictPayload:
+    """Base64 as it is met in the field: a data: URL, line breaks, the URL-safe alphabet, no padding."""
+    try:
+        payload = _text_decoder.decode(body)
+    except msgspec.ValidationError:
+        raise PayloadError(f"the body is not what /predict takes: {error}", FORMS) from error
+    text = "".join(str(payload.image).split())
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    text = text.replace("-", "+").replace("_", "/").rstrip("=")
+    try:
+        payload.image = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except binascii.Error as base64_error:
+        raise ImageError(f"image is not base64: {base64_error}", "encode the image's bytes as base64") from error
+    return payload

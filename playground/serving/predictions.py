@@ -1,0 +1,59 @@
+"""The endpoints that predict."""
+
+from __future__ import annotations
+
+import orjson
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import UnsupportedMediaType
+
+from playground.pipeline import Outcome
+from playground.serving.json import json_response
+from playground.serving.payload import read_payload
+from playground.serving.state import service
+
+blueprint = Blueprint("predictions", __name__)
+
+GEOJSON = "application/geo+json"
+RAW_IMAGES = ("image/", "application/octet-stream")
+
+
+@blueprint.post("/predict")
+@blueprint.post("/")
+def predict() -> Response:
+    """Predict the tile, the place or the image of the body."""
+    media_type = request.mimetype
+    if media_type.startswith(RAW_IMAGES):
+        return respond(service().pipeline.predict_image(request.get_data()))
+    if media_type and not media_type.endswith("json"):
+        raise UnsupportedMediaType(f"{media_type} is neither JSON nor an image")
+    payload = read_payload(request.get_data())
+    pipeline = service().pipeline
+    if payload.image is not None:
+        return respond(pipeline.predict_image(payload.image))
+    if payload.place is not None:
+        return respond(pipeline.predict_lnglat(*payload.place))
+    return respond(pipeline.predict_tile(*payload.address))
+
+
+@blueprint.get("/predictions/<int(signed=True):z>/<int(signed=True):x>/<int(signed=True):y>.geojson")
+def prediction(z: int, x: int, y: int) -> Response:
+    """One tile's FeatureCollection, at an address of its own, so that a map can use the service as a layer."""
+    outcome = service().pipeline.predict_tile(z, x, y)
+    response = json_response(outcome.answer.dumps(), media_type=GEOJSON)
+    response.headers["Cache-Control"] = "no-cache"  # keep it, but ask whether it still holds
+    response.add_etag()
+    return response.make_conditional(request)  # type: ignore[return-value]
+
+
+def respond(outcome: Outcome) -> Response:
+    """The answer with all that is known about it; the FeatureCollection alone for who accepts nothing else."""
+    if request.headers.get("Accept", "").startswith(GEOJSON):
+        return json_response(outcome.answer.dumps(), media_type=GEOJSON)
+    body = {
+        "prediction": orjson.Fragment(outcome.answer.dumps()),
+        "tile": outcome.tile,
+        "service": service().description,
+        "report": outcome.report,
+        "timing": outcome.timing,
+    }
+    return json_response(body)

@@ -1,0 +1,190 @@
+"""The settings: each field below is the single definition of one (key, what is allowed, default, unit, help)."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from playground.settings.kinds import (
+    Choice,
+    Kind,
+    Number,
+    Text,
+    Whole,
+    is_dotted_name,
+    is_image,
+    is_printable,
+    is_project_id,
+    is_python_name,
+    is_service_id,
+)
+
+SERVICE_ID = Text("lowercase letters, digits and hyphens, at most 63, no hyphen at either end", is_service_id)
+PROJECT_ID = Text("a Google Cloud project id: 6 to 30 lowercase letters, digits and hyphens", is_project_id)
+ONE_LINE = "one line of text"
+
+
+@dataclass(frozen=True)
+class About:
+    """One setting: ``key`` as written in a file, ``env`` the environment variable of the running service."""
+
+    key: str
+    kind: Kind
+    help: str
+    unit: str
+    env: str
+
+    @property
+    def allowed(self) -> str:
+        return f"{self.kind.allowed} ({self.unit})" if self.unit else self.kind.allowed
+
+
+def about(key: str, kind: Kind, text: str, unit: str = "", env: str = "") -> dict[str, About]:
+    """The metadata of a settings field."""
+    return {"about": About(key, kind, text, unit, env or key.upper())}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictorSettings:
+    """What service.yaml and the running service have in common."""
+
+    predictor_package: str = field(
+        metadata=about(
+            "PREDICTOR_PACKAGE",
+            Text("a name that Python can import, like ship_detection.predictor", is_dotted_name),
+            "the module that holds the predictor's class",
+        )
+    )
+    predictor_class: str = field(
+        metadata=about(
+            "PREDICTOR_CLASS",
+            Text("the name of a Python class, like ShipDetector", is_python_name),
+            "the class that is the predictor",
+        )
+    )
+    zoom_level: int = field(
+        metadata=about("ZOOM_LEVEL", Whole(0, 30), "the zoom of the tiles that the predictor reads")
+    )
+    padding: int = field(
+        default=0, metadata=about("PADDING", Whole(0, 256), "pixels of the neighbours added on each side", "pixels")
+    )
+    tiles: str | None = field(
+        default=None,
+        metadata=about("TILES", Text(ONE_LINE, is_printable), "where tiles come from: a URL template or a file"),
+    )
+    fill: str = field(
+        default="reflect",
+        metadata=about(
+            "FILL", Choice(("reflect", "edge", "nodata")), "what the padding holds where there is no imagery"
+        ),
+    )
+    predictor_python: str | None = field(
+        default=None,
+        metadata=about(
+            "PREDICTOR_PYTHON", Text(ONE_LINE, is_printable), "the partner's interpreter: a path or a command"
+        ),
+    )
+    predictor_isolation: str = field(
+        default="process",
+        metadata=about(
+            "PREDICTOR_ISOLATION",
+            Choice(("process", "none")),
+            "process: the predictor runs in a process of its own; none: inside the server, for debuggers",
+        ),
+    )
+    workers: int = field(
+        default=2, metadata=about("workers", Whole(1, 64), "server processes, each with its predictor")
+    )
+    backlog: int = field(
+        default=6,
+        metadata=about("backlog", Whole(0, 2048), "how many requests wait for a predictor before the next gets 503"),
+    )
+    timeout: int = field(
+        default=60, metadata=about("timeout", Whole(1, 3600), "how long one prediction may take", "seconds")
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """The machine of one App Engine instance."""
+
+    cpu: int = field(default=4, metadata=about("resources.cpu", Whole(1, 80), "processor cores", "cores"))
+    memory_gb: Decimal = field(
+        default=Decimal("3.2"),
+        metadata=about("resources.memory_gb", Number(Decimal("0.1"), Decimal(520)), "memory for the service", "GB"),
+    )
+    disk_size_gb: int = field(
+        default=10,
+        metadata=about("resources.disk_size_gb", Whole(10, 10240), "disk, the image included", "GB"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSettings(PredictorSettings):
+    """A partner's service.yaml. ``warnings`` are problems that stop nothing."""
+
+    image: str | None = field(
+        default=None,
+        metadata=about(
+            "image",
+            Text("the reference of a Docker image, like eu.gcr.io/project/my_service:latest", is_image),
+            "the partner's Docker image",
+        ),
+    )
+    name: str = field(metadata=about("name", SERVICE_ID, "the App Engine service; by default from the image's name"))
+    resources: Resources = field(default_factory=Resources)
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningSettings(PredictorSettings):
+    """What the running service needs, from its app.yaml and its environment."""
+
+    name: str = field(
+        metadata=about("service", SERVICE_ID, "the service's name; by default from the package's", env="GAE_SERVICE")
+    )
+    project_name: str | None = field(
+        default=None,
+        metadata=about("PROJECT_NAME", Text(ONE_LINE, is_printable), "the Google Cloud project that the service is in"),
+    )
+
+
+def settings_of(cls: type) -> dict[str, tuple[str, About]]:
+    """The settings of one of the classes above: key -> (attribute, definition)."""
+    found: dict[str, tuple[str, About]] = {}
+    for each in dataclasses.fields(cls):
+        if each.name == "resources":
+            found |= settings_of(Resources)
+        elif "about" in each.metadata:
+            found[each.metadata["about"].key] = (each.name, each.metadata["about"])
+    return found
+
+
+def docs_table(cls: type) -> list[tuple[str, str, str, str]]:
+    """Rows for the documentation: key, what is allowed, default, help."""
+    defaults = {**defaults_of(cls), "name": "from the image", "service": "from the package"}
+    return [
+        (key, each.allowed, _shown(defaults[key]) if key in defaults else "required", each.help)
+        for key, (_, each) in settings_of(cls).items()
+    ]
+
+
+def defaults_of(cls: type) -> dict[str, Any]:
+    """Defaults by key, of the settings that have one."""
+    found: dict[str, Any] = {}
+    for each in dataclasses.fields(cls):
+        if each.name == "resources":
+            found |= defaults_of(Resources)
+        elif "about" in each.metadata and each.default is not dataclasses.MISSING:
+            found[each.metadata["about"].key] = each.default
+    return found
+
+
+def _shown(default: object) -> str:
+    return "" if default is None else str(default)
+
+
+REQUIRED = tuple(key for key in settings_of(PredictorSettings) if key not in defaults_of(PredictorSettings))
+"""The keys without a default."""

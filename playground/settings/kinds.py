@@ -1,0 +1,148 @@
+"""Kinds of setting values: what is allowed, in words, and how a value is read.
+
+A kind has ``allowed`` (words that finish the sentence "allowed: ..."), ``check(value)`` for a value that YAML has typed
+and ``parse(text)`` for one from the environment, where everything is text. Both return the value or raise ValueError.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Protocol
+
+
+class Kind(Protocol):
+    """What a setting may be."""
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed, in words."""
+
+    def check(self, value: object) -> object:
+        """The value, from YAML."""
+
+    def parse(self, text: str) -> object:
+        """The value, from the environment."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number, ``low`` and ``high`` included."""
+
+    low: int
+    high: int
+
+    @property
+    def allowed(self) -> str:
+        return f"a whole number from {self.low} to {self.high}"
+
+    def check(self, value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not self.low <= value <= self.high:
+            raise ValueError(self.allowed)
+        return value
+
+    def parse(self, text: str) -> int:
+        if not re.fullmatch(r"-?(0|[1-9][0-9]{0,17})", text):
+            raise ValueError(self.allowed)
+        return self.check(int(text))
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number, ``low`` and ``high`` included; kept in decimals, because 1.4 + 0.4 is not 1.8 in floats."""
+
+    low: Decimal
+    high: Decimal
+
+    @property
+    def allowed(self) -> str:
+        return f"a number from {self.low} to {self.high}"
+
+    def check(self, value: object) -> Decimal:
+        if isinstance(value, bool) or not isinstance(value, int | Decimal):
+            raise ValueError(self.allowed)
+        if not self.low <= value <= self.high:
+            raise ValueError(self.allowed)
+        return Decimal(value)
+
+    def parse(self, text: str) -> Decimal:
+        try:
+            return self.check(Decimal(text))
+        except InvalidOperation:
+            raise ValueError(self.allowed) from None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few words."""
+
+    options: tuple[str, ...]
+
+    @property
+    def allowed(self) -> str:
+        return "one of " + ", ".join(self.options)
+
+    def check(self, value: object) -> str:
+        if value not in self.options:
+            raise ValueError(self.allowed)
+        return str(value)
+
+    def parse(self, text: str) -> str:
+        return self.check(text)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text that ``accepts`` says yes to; ``allowed`` says in words which those are."""
+
+    allowed: str
+    accepts: Callable[[str], object]
+
+    def check(self, value: object) -> str:
+        if not isinstance(value, str) or not self.accepts(value):
+            raise ValueError(self.allowed)
+        return value
+
+    def parse(self, text: str) -> str:
+        return self.check(text)
+
+
+def is_python_name(text: str) -> bool:
+    """Whether Python accepts ``text`` as the name of a class."""
+    return text.isidentifier() and not keyword.iskeyword(text)
+
+
+def is_dotted_name(text: str) -> bool:
+    """Whether Python accepts ``text`` after ``import``."""
+    return all(is_python_name(part) for part in text.split("."))
+
+
+def is_printable(text: str) -> bool:
+    """Whether ``text`` is one line that is not blank."""
+    return bool(text.strip()) and text.isprintable()
+
+
+# distribution/reference: [host[:port]/]path[:tag][@digest]; at most 255 characters before the tag.
+_HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::[0-9]+)?/)"
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_IMAGE = re.compile(
+    rf"{_HOST}?{_PART}(?:/{_PART})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?"
+)
+
+
+def is_image(text: str) -> bool:
+    """Whether Docker accepts ``text`` as the reference of an image."""
+    return len(text) <= 400 and bool(_IMAGE.fullmatch(text))
+
+
+def is_service_id(text: str) -> bool:
+    """Whether App Engine accepts ``text`` as the name of a service."""
+    return bool(re.fullmatch(r"(?!-)[a-z\d-]{0,62}[a-z\d]", text, re.ASCII))
+
+
+def is_project_id(text: str) -> bool:
+    """Whether Google Cloud accepts ``text`` as the id of a project, ``example.com:`` in front included."""
+    return bool(re.fullmatch(r"(?:[a-z0-9.-]+\.[a-z]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]", text))

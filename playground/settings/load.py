@@ -1,0 +1,187 @@
+"""Reading settings from service.yaml, app.yaml and the environment, with every problem in one error."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from playground.errors import SettingsError
+from playground.settings.fields import (
+    REQUIRED,
+    About,
+    Resources,
+    RunningSettings,
+    ServiceSettings,
+    defaults_of,
+    settings_of,
+)
+from playground.settings.kinds import Number, Text, Whole
+from playground.settings.yaml_lines import Entry, load_entries
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a rule found wrong in settings that are each allowed by themselves."""
+
+    key: str
+    words: str
+    fatal: bool = True
+
+
+Rule = Callable[[Mapping[str, Any]], Iterable[Finding]]
+"""Reads the good values by key, defaults included (a key with a bad value is absent), and yields what is wrong."""
+
+
+def load_service(path: Path, rules: Sequence[Rule] = ()) -> ServiceSettings:
+    """Read a partner's service.yaml.
+
+    Args:
+        path: the file.
+        rules: further checks that see several settings at once, like those of a deploy target.
+
+    Raises:
+        SettingsError: with every problem of the file, not the first only.
+    """
+    known = settings_of(ServiceSettings)
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    lines: dict[str, int] = {}
+    for entry in _flat(load_entries(path), "resources", path, problems):
+        place = f"{path}:{entry.line}: {entry.key}"
+        lines[entry.key] = entry.line
+        if entry.key == "PROJECT_NAME":
+            problems.append(f"{place}: is not in the partner's file; the team gives it with --project")
+        elif entry.key not in known:
+            problems.append(f"{place}: unknown key{_suggestion(entry.key, known)}")
+        else:
+            definition = known[entry.key][1]
+            try:
+                values[entry.key] = definition.kind.check(entry.value)
+            except ValueError:
+                problems.append(
+                    f"{place}: found {entry.found}, allowed: {definition.allowed}{_quotes(entry, definition)}"
+                )
+    for key in REQUIRED:
+        if key not in lines:
+            problems.append(f"{path}: {key}: missing, needed: {known[key][1].allowed}")
+    if "name" not in lines:
+        values["name"] = _service_id(values.get("image") or values.get("PREDICTOR_PACKAGE") or "service")
+    complete = {key: value for key, value in defaults_of(ServiceSettings).items() if key not in lines} | values
+    warnings: list[str] = []
+    for finding in (finding for rule in rules for finding in rule(complete)):
+        place = f"{path}:{lines[finding.key]}" if finding.key in lines else str(path)
+        (problems if finding.fatal else warnings).append(f"{place}: {finding.key}: {finding.words}")
+    _raise_if(problems, path)
+    parts = {known[key][0]: value for key, value in values.items()}
+    resources = Resources(**{name: parts.pop(name) for name in ("cpu", "memory_gb", "disk_size_gb") if name in parts})
+    return ServiceSettings(**parts, resources=resources, warnings=tuple(warnings))
+
+
+def load_running(config_path: Path | None, environ: Mapping[str, str]) -> RunningSettings:
+    """What the running service needs.
+
+    A key may stand at the top of app.yaml, below its ``env_variables``, or in the environment; the later wins. An empty
+    value counts as not given. Other keys of app.yaml are App Engine's and ignored.
+
+    Raises:
+        SettingsError: with every problem, not the first only.
+    """
+    known = settings_of(RunningSettings)
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    entries = _flat(load_entries(config_path), "env_variables", config_path, problems) if config_path else ()
+    by_key = {entry.key: entry for entry in entries}
+    for key, (attribute, definition) in known.items():
+        flat, variable = by_key.get(key), by_key.get(f"env_variables.{definition.env}")
+        if text := environ.get(definition.env):
+            place, found = f"environment variable {definition.env}", text
+            read = partial(definition.kind.parse, text)
+        elif variable and variable.raw != "":
+            place, found = f"{config_path}:{variable.line}: {variable.key}", variable.found
+            read = partial(definition.kind.parse, variable.raw or "")
+        elif flat:
+            place, found = f"{config_path}:{flat.line}: {key}", flat.found
+            read = partial(definition.kind.check, flat.value)
+        else:
+            if key in REQUIRED:
+                where = f"{config_path} and the environment" if config_path else "the environment"
+                problems.append(f"{key}: missing in {where}, needed: {definition.allowed}")
+            continue
+        try:
+            values[attribute] = read()
+        except ValueError:
+            problems.append(f"{place}: found {found}, allowed: {definition.allowed}")
+    _raise_if(problems, config_path or "the environment")
+    values.setdefault("name", _service_id(values["predictor_package"]))
+    return RunningSettings(**values)
+
+
+def read_number(key: str, environ: Mapping[str, str], default: int) -> int:
+    """``workers``, ``backlog`` or ``timeout``, for gunicorn.conf.py: the environment's value, else ``default``.
+
+    Raises:
+        SettingsError: the environment holds no such number.
+    """
+    definition = settings_of(RunningSettings)[key][1]
+    text = environ.get(definition.env) or str(default)
+    try:
+        value = definition.kind.parse(text)
+    except ValueError:
+        problem = f"environment variable {definition.env}: found {text}, allowed: {definition.allowed}"
+        raise SettingsError(problem, problems=(problem,)) from None
+    return int(str(value))
+
+
+def _flat(entries: Iterable[Entry], opened: str, path: Path, problems: list[str]) -> Iterator[Entry]:
+    """Every entry, those inside the mapping ``opened`` in its place; a key given twice is a problem."""
+    seen: dict[str, int] = {}
+    for outer in entries:
+        opens = outer.key == opened and isinstance(outer.value, dict)
+        if outer.key == opened and not opens:
+            problems.append(f"{path}:{outer.line}: {opened}: found {outer.found}, allowed: a mapping of KEY: value")
+        for entry in (*((outer,) if outer.key != opened else ()), *(outer.inner if opens else ())):
+            if entry.key in seen:
+                first = seen[entry.key]
+                problems.append(f"{path}:{entry.line}: {entry.key}: given twice, first in line {first}")
+                continue
+            seen[entry.key] = entry.line
+            yield entry
+
+
+def _suggestion(key: str, known: Iterable[str]) -> str:
+    """A did-you-mean: a key spelt nearly so, or one whose last part is spelt nearly so."""
+    plain = {name.lower(): name for name in known}
+    plain |= {name.rpartition(".")[2]: name for name in plain if "." in name}
+    near = difflib.get_close_matches(key.lower(), plain, n=1, cutoff=0.5)
+    return f"; did you mean {plain[near[0]]}?" if near else f", allowed: {', '.join(known)}"
+
+
+def _quotes(entry: Entry, definition: About) -> str:
+    """A hint where only the quotes are wrong."""
+    if isinstance(definition.kind, Whole | Number) and isinstance(entry.value, str):
+        try:
+            definition.kind.parse(entry.value)
+        except ValueError:
+            return ""
+        return "; remove the quotes"
+    if isinstance(definition.kind, Text) and isinstance(entry.value, bool | int | Decimal):
+        return "; put it in quotes" if definition.kind.accepts(entry.raw or "") else ""
+    return ""
+
+
+def _service_id(source: str) -> str:
+    """A legal service id from the reference of an image, or from a package's name."""
+    last = source.partition("@")[0].rpartition("/")[2].partition(":")[0].partition(".")[0]
+    return re.sub(r"[^a-z0-9]+", "-", last.lower())[:63].strip("-") or "service"
+
+
+def _raise_if(problems: list[str], what: object) -> None:
+    if problems:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise SettingsError(f"{what}: {count}", problems=tuple(problems))

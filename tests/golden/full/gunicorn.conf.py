@@ -1,0 +1,60 @@
+"""How gunicorn serves the predictor: ``gunicorn --config gunicorn.conf.py app:APP``, in the partner's folder.
+
+WORKERS, BACKLOG and TIMEOUT in the environment win over the three numbers below.
+"""
+
+import os
+import sys
+
+# Gunicorn puts the working folder, the partner's /api, in front of sys.path: a flask.py or json.py there would be taken
+# for the library. At the end it harms nobody, and gunicorn, finding it there, does not put it in front again.
+sys.path.sort(key=lambda entry: os.path.realpath(entry) == os.getcwd())
+
+from pathlib import Path
+
+from playground.serving import boot
+
+# app.py lies beside this file in the image (where /api has links to both), in app/ in a build context and a checkout.
+_here = Path(__file__).resolve().parent
+_app = _here if (_here / "app.py").exists() else _here / "app"
+boot.pin({"app": _app / "app.py", "app_utils": _app / "app_utils.py"})
+boot.settle_home()
+
+# Each worker owns one predictor process, so this is also how many copies of the model are in memory.
+workers = boot.number("workers", 3)
+
+# The partner's backlog is how many requests may wait for a predictor; the next gets 503 and Retry-After at once. It is
+# not gunicorn's backlog, the queue of the listening socket: what does not fit there the kernel drops without a word,
+# and with 6 places a third of the callers run into their own timeout. That one stays large.
+_waiting = boot.number("backlog", 0)
+backlog = 2048
+
+# Seconds for one prediction; app.py keeps this deadline and answers 504. Gunicorn's own timeout is another thing: with
+# threads it never interrupts a request, it only replaces a worker whose main loop has stopped. Hence the large number.
+_deadline = boot.number("timeout", 3600)
+timeout = max(120, 2 * _deadline)
+
+# As many threads as requests can wait, and some more, so that health checks and refusals are answered while all wait.
+worker_class = "gthread"
+threads = _waiting + 8
+
+bind = f"0.0.0.0:{os.environ.get('PORT') or '8080'}"
+
+# App Engine kills an instance 25 seconds after the signal to end: requests in flight get 24 to finish.
+graceful_timeout = 24
+
+# Seconds an idle connection is kept; longer than the load balancers in front keep theirs, so that they close first.
+keepalive = 75
+
+# Every worker imports the app by itself: a predictor started before the fork would be shared by all.
+preload_app = False
+
+# Workers tell that they live by touching a file; on a disk that may block, in memory it does not.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+
+# No socket for remote control: its default place is the home folder, which may be read-only or shared.
+control_socket_disable = True
+
+errorlog = "-"
+accesslog = "-" if os.environ.get("ACCESS_LOG", "").lower() in ("1", "true", "yes", "on") else None
+loglevel = (os.environ.get("LOG_LEVEL") or "info").lower()

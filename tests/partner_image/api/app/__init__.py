@@ -1,0 +1,3 @@
+"""The partner's own package, of the name that the service's module has."""
+
+OWNER = "partner"

@@ -1,0 +1,1 @@
+from .predictor import ShipDetector  # noqa: F401

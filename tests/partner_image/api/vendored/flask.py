@@ -1,0 +1,1 @@
+raise RuntimeError("the partner's flask.py was imported by the server")

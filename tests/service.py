@@ -1,0 +1,65 @@
+"""A real service for tests: gunicorn on a free port, from the files that an image would run."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import requests
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclasses.dataclass
+class RunningService:
+    """A gunicorn and where it listens."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log: Path
+
+    def post(self, path: str = "/predict", **options: Any) -> requests.Response:
+        return requests.post(self.url + path, timeout=30, **options)
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return requests.get(self.url + path, timeout=30, **options)
+
+    def wait_loaded(self, timeout: float = 30) -> dict[str, Any]:
+        """The readiness answer once the predictor is ready or has failed."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                told: dict[str, Any] = self.get("/readiness_check").json()
+            except requests.ConnectionError:
+                continue
+            if told["predictor"]["phase"] in ("ready", "busy", "failed"):
+                return told
+        raise AssertionError(f"not loaded within {timeout} s:\n{self.log.read_text()}")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(30)
+
+
+def start_service(
+    environ: dict[str, str], project: Path, log: Path, context: Path = ROOT, python: str = sys.executable
+) -> RunningService:
+    """Start a service; ``project`` is the partner's folder, ``context`` holds gunicorn.conf.py, app.yaml and app/."""
+    config = str(context / "gunicorn.conf.py")
+    # Port 0 and gunicorn's own word for where it listens: no other process can take the port in between.
+    command = [python, "-I", "-m", "gunicorn", "--config", config, "--bind", "127.0.0.1:0", "app:APP"]
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            command, cwd=project, env={**os.environ, **environ}, stdout=sink, stderr=subprocess.STDOUT
+        )
+    deadline = time.monotonic() + 30
+    while "Listening at: " not in log.read_text():
+        assert process.poll() is None and time.monotonic() < deadline, log.read_text()  # noqa: PT018
+    url = log.read_text().split("Listening at: ")[1].split()[0]
+    return RunningService(process, url, log)

@@ -1,0 +1,220 @@
+"""The predictor process: what a caller sees of loading, answering, misbehaving and dying."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+from conftest import PREDICTORS, require
+from interpreters import interpreter
+
+from playground.errors import (
+    PredictorBusyError,
+    PredictorCrashedError,
+    PredictorFailedError,
+    PredictorNotReadyError,
+    PredictorTimeoutError,
+    TileRejectedError,
+    TileSourceError,
+)
+from playground.predictor import InlinePredictor, OtherResult, ServedTile
+from playground.predictor_process import PredictorSpec
+from playground_interfaces import Tile
+
+PLAIN = Tile("plain", b"")
+
+
+def test_a_crash_costs_one_request(start_predictor):
+    predictor = start_predictor("misbehaving:Segfaults")
+    first = predictor.state().pid
+    assert predictor.predict(PLAIN)["features"] == []
+    with pytest.raises(PredictorCrashedError, match="SIGSEGV"):
+        predictor.predict(Tile("segfault", b""))
+    assert predictor.predict(PLAIN)["features"] == []
+    state = predictor.state()
+    assert (state.phase, state.restarts) == ("ready", 1)
+    assert "SIGSEGV" in state.error
+    assert state.pid != first
+
+
+def test_a_kill_between_requests_costs_none(start_predictor):
+    predictor = start_predictor("misbehaving:Segfaults")
+    process = predictor._session.process
+    process.kill()
+    process.wait(10)
+    assert predictor.predict(PLAIN)["features"] == []
+    assert predictor.state().restarts == 1
+
+
+def test_an_overdue_predictor_is_replaced(start_predictor):
+    predictor = start_predictor("misbehaving:Sleeps")
+    began = time.monotonic()
+    with pytest.raises(PredictorTimeoutError):
+        predictor.predict(ServedTile("sleep", b"", deadline=began + 0.3))
+    assert time.monotonic() - began < 3
+    assert predictor.predict(PLAIN)["features"] == []
+
+
+def test_one_request_more_than_the_backlog_is_refused(start_predictor):
+    predictor = start_predictor("misbehaving:Sleeps", backlog=1)
+    errors = []
+    refused = threading.Event()
+
+    def ask():
+        try:
+            predictor.predict(ServedTile("sleep", b"", deadline=time.monotonic() + 1))
+        except (PredictorTimeoutError, PredictorBusyError) as error:
+            errors.append(type(error))
+            if isinstance(error, PredictorBusyError):
+                refused.set()
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    assert refused.wait(0.9)  # at once, not at the deadline
+    for thread in threads:
+        thread.join()
+    assert sorted(error.__name__ for error in errors) == ["PredictorBusyError"] + ["PredictorTimeoutError"] * 2
+
+
+def test_exceptions_and_exits_keep_the_process(start_predictor):
+    for name, words in (("Raises", "KeyError: 'no such key'"), ("Exits", "SystemExit: 3")):
+        predictor = start_predictor(f"misbehaving:{name}")
+        pid = predictor.state().pid
+        for _ in range(2):
+            with pytest.raises(PredictorFailedError, match=words):
+                predictor.predict(PLAIN)
+        assert predictor.state().pid == pid
+
+
+def test_prints_do_not_disturb_the_protocol_and_stay_off_stdout(start_predictor, capfd):
+    assert start_predictor("misbehaving:Prints").predict(PLAIN)["features"] == []
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "x" * 1000 in err
+
+
+def test_a_rejected_tile_keeps_its_hint(start_predictor):
+    with pytest.raises(TileRejectedError, match="too cloudy") as told:
+        start_predictor("readers:Refuses").predict(PLAIN)
+    assert told.value.hint == "send a clearer tile"
+
+
+def test_other_results_are_told_apart_from_nothing_found(start_predictor):
+    result = start_predictor("readers:Nothing").predict(PLAIN)
+    assert isinstance(result, OtherResult)
+    assert result.type_name == "NoneType"
+
+
+def test_a_plain_collection_with_nan_arrives_for_the_audit(start_predictor):
+    (feature,) = start_predictor("readers:Collection").predict(PLAIN)["features"]
+    assert np.isnan(feature["geometry"]["coordinates"][1])
+
+
+def test_a_part_that_cannot_be_made_is_the_callers_error_not_the_predictors(start_predictor):
+    def broken():
+        raise TileSourceError("1/0/0: truncated")
+
+    predictor = start_predictor("readers:Array")
+    with pytest.raises(TileSourceError, match="truncated"):
+        predictor.predict(Tile("u", load_array=broken))
+    assert predictor.predict(Tile("u", np.zeros((4, 4, 3), np.uint8), load_valid=lambda: np.ones((4, 4), bool)))
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("no_such_package:Process", "No module named 'no_such_package'"),
+        ("readers:Pilow", "module readers has no Pilow; it has Array, Bytes"),
+        ("misbehaving:NoPredict", r"NoPredict has no method predict\(tile\)"),
+        ("misbehaving:ExitsInConstructor", "SystemExit: no licence"),
+        ("misbehaving:SegfaultsInConstructor", "was ended by SIGSEGV while constructing"),
+    ],
+)
+def test_a_load_failure_says_why(target, words, start_predictor):
+    predictor = start_predictor(target)
+    assert predictor.state().phase == "failed"
+    with pytest.raises(PredictorNotReadyError, match=words):
+        predictor.predict(PLAIN)
+
+
+def test_the_traceback_of_a_load_failure_shows_the_partners_frames_only(start_predictor):
+    state = start_predictor("misbehaving:RaisesInConstructor").state()
+    assert "weights.h5 is not here" in state.traceback
+    assert "misbehaving.py" in state.traceback
+    assert "loop.py" not in state.traceback
+    assert "importlib" not in state.traceback
+
+
+def test_no_such_interpreter(start_predictor):
+    state = start_predictor("documented:Process", python="/no/such/python").state()
+    assert state.phase == "failed"
+    assert "/no/such/python" in state.error
+
+
+def test_python_2_is_refused_with_words(start_predictor, capfd):
+    python = interpreter("2.7")
+    require(python, "there is no CPython 2.7 on this machine")
+    state = start_predictor("documented:Process", str(python)).state()
+    assert state.phase == "failed"
+    assert "needs Python 3.6 or later" in capfd.readouterr().err
+
+
+def test_closing_leaves_no_process(start_predictor):
+    predictor = start_predictor("misbehaving:Sleeps")
+    pid = predictor.state().pid
+    predictor.close()
+    assert predictor.state().phase == "stopped"
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_the_partners_own_modules_win(start_predictor, tmp_path):
+    for name in ("app", "app_utils", "wire", "loop", "errors", "tile", "masks", "playground"):
+        (tmp_path / f"{name}.py").write_text(f"OWNER = 'partner {name}'\n")
+    (tmp_path / "mine.py").write_text(
+        "import app, app_utils, wire, loop, errors, tile, masks, playground\n"
+        "from playground_interfaces import BaseProcess, PredictionResult\n"
+        "class Mine(BaseProcess):\n"
+        "    def __init__(self): pass\n"
+        "    def predict(self, t):\n"
+        "        assert all(m.OWNER.startswith('partner') for m in (app, app_utils, wire, loop, errors, tile, masks,\n"
+        "                                                           playground))\n"
+        "        return PredictionResult(t)\n"
+    )
+    import playground.predictor as module
+
+    predictor = module.ProcessPredictor(PredictorSpec("mine", "Mine", tmp_path, "python3"))
+    predictor.start()
+    try:
+        assert predictor.wait_ready(20).error is None
+        assert predictor.predict(PLAIN)["features"] == []
+    finally:
+        predictor.close()
+
+
+def test_inline_for_debuggers(monkeypatch):
+    monkeypatch.syspath_prepend(str(PREDICTORS))
+    for target, expectation in (
+        ("Refuses", pytest.raises(TileRejectedError, match="too cloudy")),
+        ("Nothing", None),
+    ):
+        predictor = InlinePredictor(PredictorSpec("readers", target, PREDICTORS))
+        predictor.start()
+        assert predictor.state().phase == "ready"
+        if expectation is None:
+            assert isinstance(predictor.predict(PLAIN), OtherResult)
+        else:
+            with expectation:
+                predictor.predict(PLAIN)
+    failing = InlinePredictor(PredictorSpec("misbehaving", "Raises", PREDICTORS))
+    failing.start()
+    with pytest.raises(PredictorFailedError, match="no such key"):
+        failing.predict(PLAIN)
+    missing = InlinePredictor(PredictorSpec("readers", "Pilow", PREDICTORS))
+    missing.start()
+    with pytest.raises(PredictorNotReadyError, match="Pilow"):
+        missing.predict(PLAIN)
