@@ -39,6 +39,8 @@ stop_engine() {
             sleep 0.5
         done
     fi
+    # The engine leaves its network namespace mounted.
+    awk -v folder="$PLAYGROUND_ENGINE/" 'index($5, folder) == 1 {print $5}' /proc/self/mountinfo | sort -r | xargs -r umount
     rm -rf --one-file-system "$PLAYGROUND_ENGINE"
     PLAYGROUND_ENGINE=""
 }
