@@ -8,6 +8,7 @@ import shapely
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+
 from playground_interfaces import PredictionResult, Tile
 from playground_interfaces.masks import _checked_rows, _outline_of_rows, _polygons_of_outline, polygons_of_mask
 

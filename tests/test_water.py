@@ -11,10 +11,10 @@ import pytest
 import shapely
 import yaml
 from PIL import Image
-from playground_interfaces import Tile
 
 from playground import geo
 from playground.demo.imagery import basemap_file, warp_rows
+from playground_interfaces import Tile
 
 PROJECT = Path(__file__).parents[1] / "examples" / "water"
 WORLD = 256 * 2**5

@@ -14,6 +14,7 @@ import shapely
 from playground import geo
 
 Mask = npt.NDArray[np.bool_]
+Weights = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,10 @@ class Area:
 
     def pixels_of_lnglat(self, lnglat: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """(N, 2) pixels from the area's top-left corner, of (N, 2) degrees."""
-        corner = mercantile.Tile(self.left, self.top, self.zoom)
+        first = mercantile.Tile(0, 0, self.zoom)
         limit = 89.9  # beyond the map's edge at 85.05; the pole itself is infinitely far
-        px, py = geo.pixel_of_lnglat(
-            corner, lnglat[:, 0], np.clip(lnglat[:, 1], -limit, limit), self.tile_size, padding=0
-        )
-        return np.column_stack([px, py])
+        px, py = geo.pixel_of_lnglat(first, lnglat[:, 0], np.clip(lnglat[:, 1], -limit, limit), self.tile_size, 0)
+        return np.column_stack([px - self.left * self.tile_size, py - self.top * self.tile_size])
 
     def pixel_geometries(self, geometries: Iterable[Any]) -> npt.NDArray[Any]:
         """Geometries of degrees in pixels of the area, each as often as it may be seen (twice where the area wraps)."""
@@ -68,7 +67,7 @@ def _shifted(geometries: npt.NDArray[Any], dx: float) -> npt.NDArray[Any]:
     return np.asarray(shapely.transform(geometries, lambda pixels: pixels + np.array([dx, 0.0])), dtype=object)
 
 
-def winding(polygons: npt.NDArray[Any], weights: npt.NDArray[np.int_], shape: tuple[int, int]) -> npt.NDArray[np.int_]:
+def winding(polygons: npt.NDArray[Any], weights: Weights, shape: tuple[int, int]) -> Weights:
     """For each pixel the sum of the weights of the polygons that its centre lies in; no blending at edges.
 
     Every edge changes the sum of all pixels to its right in the rows whose centre it crosses, upwards or downwards as
@@ -99,6 +98,6 @@ def winding(polygons: npt.NDArray[Any], weights: npt.NDArray[np.int_], shape: tu
     x = start[edge, 0] + (row + 0.5 - start[edge, 1]) / step[:, 1] * step[:, 0]
     column = np.clip(np.ceil(x - 0.5), 0, width).astype(np.intp)
     change = np.where(step[:, 1] < 0, weight[edge], -weight[edge])
-    changes = np.bincount(row * (width + 1) + column, weights=change, minlength=height * (width + 1))
-    sums = np.cumsum(changes.reshape(height, width + 1)[:, :-1], axis=1)
-    return np.rint(sums).astype(np.int_)
+    sums = np.zeros((height, width + 1), dtype=np.int16)  # small numbers: the whole earth at zoom 5 has 67 million
+    np.add.at(sums, (row, column), change)
+    return np.cumsum(sums, axis=1, dtype=np.int16, out=sums)[:, :-1]

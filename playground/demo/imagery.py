@@ -29,7 +29,7 @@ METADATA = {
     "type": "baselayer",
     "version": "1",
     "bounds": f"-180,{-geo.MAX_LATITUDE:.6f},180,{geo.MAX_LATITUDE:.6f}",
-    "attribution": "NASA Blue Marble: Next Generation (Visible Earth)",
+    "attribution": "NASA Blue Marble: Next Generation",
 }
 
 Pixels = npt.NDArray[np.uint8]
@@ -91,23 +91,17 @@ def write_pyramid(path: Path, picture: Pixels, max_zoom: int, progress: Progress
     """
     total = sum(4**zoom for zoom in range(max_zoom + 1))
     metadata = METADATA | {"minzoom": "0", "maxzoom": str(max_zoom)}
-    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
-        temporary = Path(name)
-        os.close(handle)
-        temporary.unlink()  # the writer makes its file itself; the name stays ours
-        write_mbtiles(temporary, metadata, _counted(encode_pyramid(picture, max_zoom), total, progress))
-        temporary.replace(path)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.") as folder:
+            unfinished = Path(folder, path.name)
+            write_mbtiles(unfinished, metadata, _counted(encode_pyramid(picture, max_zoom), total, progress))
+            unfinished.replace(path)
     except OSError as error:
         raise PlaygroundError(
             f"the demo's imagery cannot be written: {error}",
             "give XDG_CACHE_HOME a folder that you may write, with 20 MB of room",
         ) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def encode_pyramid(picture: Pixels, max_zoom: int) -> Iterator[tuple[mercantile.Tile, bytes]]:
@@ -156,7 +150,8 @@ def warp_rows(picture: Pixels, rows: npt.NDArray[np.intp], size: int) -> Pixels:
     weight = (x - left).astype(np.float32)[:, None]
     warped = np.take(blended, left, axis=1, mode="wrap")
     warped += weight * (np.take(blended, left + 1, axis=1, mode="wrap") - warped)
-    return (warped + 0.5).astype(np.uint8)
+    rounded: Pixels = (warped + 0.5).astype(np.uint8)
+    return rounded
 
 
 def _halved(pixels: Pixels) -> Pixels:
@@ -164,7 +159,8 @@ def _halved(pixels: Pixels) -> Pixels:
     total = pixels[0::2, 0::2].astype(np.uint16)
     for y, x in ((0, 1), (1, 0), (1, 1)):
         total += pixels[y::2, x::2]
-    return ((total + 2) >> 2).astype(np.uint8)
+    halved: Pixels = ((total + 2) >> 2).astype(np.uint8)
+    return halved
 
 
 def _encode_row(band: Pixels, zoom: int, row: int) -> Iterator[tuple[mercantile.Tile, bytes]]:

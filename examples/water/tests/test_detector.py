@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from playground_interfaces import PredictError, Tile
 from water.detector import WaterDetector
+
+from playground_interfaces import PredictError, Tile
 
 SEA, SHELF, LAKE, FOREST, DESERT, ICE = (
     (4, 12, 35),

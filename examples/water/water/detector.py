@@ -1,9 +1,10 @@
 """Seas and lakes, from colour and texture."""
 
 import numpy as np
+from scipy import ndimage
+
 from playground_interfaces import BaseProcess, PredictError, PredictionResult
 from playground_interfaces.masks import polygons_of_mask
-from scipy import ndimage
 
 CROSS = ndimage.generate_binary_structure(2, 1)
 
