@@ -40,5 +40,9 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/overhead/run.py
 	$(BIN)/python benchmarks/answers/run.py
 
+lock: $(VENV)/installed
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" --quiet --output-file templates/requirements.txt
+
 clean:
 	rm -rf $(VENV) demo build dist

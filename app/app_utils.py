@@ -11,7 +11,8 @@ from typing import Any
 from flask import Flask
 
 from playground.pipeline import Pipeline, format_prediction
-from playground.predictor import InlinePredictor, Predictor, PredictorSpec, ProcessPredictor
+from playground.predictor import InlinePredictor, Predictor, ProcessPredictor
+from playground.predictor_process import PredictorSpec
 from playground.serving import create_app
 from playground.settings import RunningSettings, load_running
 from playground.sources import open_source

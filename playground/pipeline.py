@@ -9,6 +9,7 @@ from typing import Any
 
 import geojson
 import mercantile
+import numpy as np
 
 from playground import answers, geo, imagery
 from playground.errors import AddressError, PayloadError
@@ -19,6 +20,8 @@ from playground_interfaces import PredictionResult, Tile
 
 TILE_SIZES = (256, 512)
 """Pixels along one side of the tiles that sources serve."""
+MAX_PIXELS = 64 * 1024 * 1024
+"""The largest image that is decoded: 8192 x 8192."""
 
 
 def format_prediction(result: Any) -> dict[str, Any]:
@@ -115,8 +118,11 @@ class Pipeline:
             PlaygroundError: whatever the predictor raised.
         """
         started = time.monotonic()
-        imagery.check_image(data)
-        width, height = imagery.image_size(data)
+        width, height = imagery.check_image(data, MAX_PIXELS)
+        imagery.check_whole(data)
+        if imagery.is_turned(data):  # some readers follow EXIF and some don't: all shall see the same pixels
+            data = imagery.encode_png(imagery.decode(data, upright=True))
+            width, height = imagery.image_size(data)
         # A square of a tile and its padding is a padded tile; anything else is an image without padding.
         padding = self.settings.padding if width == height and width - 2 * self.settings.padding in TILE_SIZES else 0
         served = ServedTile(
@@ -126,7 +132,7 @@ class Pipeline:
             padding=padding,
             size=width - 2 * padding if width == height else None,
             load_array=lambda: imagery.decode(data),
-            load_valid=lambda: imagery.all_valid(width, height),
+            load_valid=lambda: np.ones((height, width), bool),
         )
         return self._answer(served, answers.Frame(None, width, padding), started)
 

@@ -51,7 +51,7 @@ class PredictorState:
     traceback: str | None = None
 
 
-class ServedTile(Tile):  # type: ignore[misc]  # the contract is untyped: it runs on Python 3.6
+class ServedTile(Tile):
     """A tile on its way through the server: the partner's Tile, the request's deadline, and how long each step took.
 
     Attributes:
@@ -60,7 +60,7 @@ class ServedTile(Tile):  # type: ignore[misc]  # the contract is untyped: it run
     """
 
     def __init__(self, url: str, image: Any = None, *, deadline: float | None = None, **frame: Any) -> None:
-        super().__init__(url, image, **frame)
+        super().__init__(url, image, **frame)  # type: ignore[no-untyped-call]
         self.deadline = deadline
         self.timing: dict[str, float] = {}
 

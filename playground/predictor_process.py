@@ -17,7 +17,8 @@ import numpy as np
 
 import playground_interfaces
 from playground.errors import PlaygroundError, PredictorCrashedError, PredictorTimeoutError, SettingsError
-from playground_interfaces import Tile, wire
+from playground_interfaces import Tile
+from playground_interfaces.wire import Wire
 
 START = """\
 import sys
@@ -87,6 +88,7 @@ class Session:
         python = find_python(spec.python)
         contract = str(Path(playground_interfaces.__file__).parent)
         self._socket, theirs = socket.socketpair()
+        self._wire = Wire(self._socket)
         with theirs:
             self.process = subprocess.Popen(
                 [python, "-u", "-c", START, contract, str(theirs.fileno())],
@@ -100,17 +102,10 @@ class Session:
     def load(self) -> Iterator[dict[str, Any]]:
         """Tell the process what to load; yield what it says until it is ready, has failed, or is gone."""
         try:
-            wire.send(
-                self._socket,
-                {
-                    "op": "load",
-                    "package": self.spec.package,
-                    "class": self.spec.class_name,
-                    "workdir": str(self.spec.workdir),
-                },
-            )
+            named = {"package": self.spec.package, "class": self.spec.class_name, "workdir": str(self.spec.workdir)}
+            self._wire.send({"op": "load", **named})
             while True:
-                head, _ = wire.receive(self._socket)
+                head, _ = self._wire.receive()
                 yield head
                 if head["op"] == "failed" or head.get("phase") == "ready":
                     return
@@ -136,7 +131,8 @@ class Session:
         parts = [_part(tile, name) for name in eager]
         head = {"op": "predict", "url": tile.url, "frame": _frame(tile), "parts": [part for part, _ in parts]}
         try:
-            self._send(deadline, head, [blob for _, blob in parts])
+            self._socket.settimeout(_remaining(deadline))
+            self._wire.send(head, [blob for _, blob in parts])
             return self._answer(tile, deadline)
         except TimeoutError:
             self.kill()
@@ -152,24 +148,20 @@ class Session:
     def _answer(self, tile: Tile, deadline: float) -> tuple[dict[str, Any], bytearray]:
         failure: PlaygroundError | None = None
         while True:
-            self._socket.settimeout(_remaining(deadline))
-            reply, blob = wire.receive(self._socket)
+            reply, blob = self._wire.receive()
             if reply["op"] != "need":
                 break
             try:
                 part, data = _part(tile, reply["part"])
             except PlaygroundError as error:
                 failure = error
-                self._send(deadline, {"op": "part-gone"})
+                self._wire.send({"op": "part-gone"})
             else:
-                self._send(deadline, {"op": "part", "part": part}, [data])
+                self._wire.send({"op": "part", "part": part}, [data])
+            self._socket.settimeout(_remaining(deadline))
         if failure is not None:
             raise failure
         return reply, blob
-
-    def _send(self, deadline: float, head: dict[str, Any], blobs: list[Any] | tuple[()] = ()) -> None:
-        self._socket.settimeout(_remaining(deadline))
-        wire.send(self._socket, head, blobs)
 
     def wait(self, grace: float | None = None) -> str:
         """Wait until the process is gone; how it went, in words: "was ended by SIGSEGV", "exited with status 1".

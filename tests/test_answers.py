@@ -1,51 +1,19 @@
-"""What a predictor gives, and the answer that a client gets."""
+"""What a predictor gives, and the geometry that a client gets."""
 
 from __future__ import annotations
 
 import json
 import math
-from enum import Enum
 
 import mercantile
 import numpy as np
 import pytest
 import shapely
-import shapely.geometry
-from rfc7946 import check, check_text, signed_area
+from features import HARBOUR, HOLE, NAN, PIXELS, SQUARE, WORLD, answer_of, feature, shape_of
+from rfc7946 import signed_area
 
 from playground import geo
-from playground.answers import Frame, normalize
-
-PIXELS = Frame()
-HARBOUR = Frame(mercantile.Tile(140818, 85953, 18), 256, 24)
-WORLD = Frame(mercantile.Tile(0, 0, 0), 256, 64)
-SQUARE = [[10, 10], [10, 60], [60, 60], [60, 10], [10, 10]]
-HOLE = [[20, 20], [20, 30], [30, 30], [30, 20], [20, 20]]
-NAN = float("nan")
-
-
-def feature(kind="Polygon", coordinates=None, **properties):
-    geometry = {"type": kind, "coordinates": [SQUARE] if coordinates is None else coordinates}
-    return {"type": "Feature", "geometry": geometry, "properties": {"category": "ship", **properties}}
-
-
-def answer_of(*features, frame=HARBOUR):
-    """The answer, checked as text and as plain features."""
-    answer = normalize(list(features), frame)
-    collection = check_text(answer.dumps(), degrees=frame.tile is not None)
-    assert collection["features"] == answer.features()
-    check({"type": "FeatureCollection", "features": answer.features()}, degrees=frame.tile is not None)
-    report = answer.report
-    assert report["features_in"] == len(features) == report["features_out"] + sum(report["dropped"].values())
-    assert report["features_out"] == len(collection["features"])
-    assert all(report["repairs"].values())
-    assert all(report["dropped"].values())
-    assert all(count <= report["features_out"] for count in report["repairs"].values())
-    return answer
-
-
-def shape_of(answer):
-    return shapely.geometry.shape(answer.features()[0]["geometry"])
+from playground.answers import Frame
 
 
 def test_nothing_found_is_an_answer():
@@ -200,171 +168,6 @@ def test_polygons_that_rounding_breaks_are_fitted_to_the_grid():
     answer = answer_of(feature(coordinates=[ring]), frame=PIXELS)
     assert answer.report["repairs"] == {"fitted_to_grid": 1}
     assert shape_of(answer).area == pytest.approx(shapely.Polygon(ring).area, abs=1)
-
-
-EDGES = [(zoom, side) for zoom in (0, 1, 5, 18) for side in ("west", "east")]
-
-
-@pytest.mark.parametrize(("zoom", "side"), EDGES)
-def test_polygons_across_the_antimeridian_are_cut(zoom, side):
-    frame = Frame(mercantile.Tile(0 if side == "west" else 2**zoom - 1, 2**zoom // 2, zoom), 256, 24)
-    edge = 24 if side == "west" else 280
-    ring = [[edge - 10, 50], [edge - 10, 70], [edge + 15, 70], [edge + 15, 50], [edge - 10, 50]]
-    answer = answer_of(feature(coordinates=[ring]), frame=frame)
-    assert answer.report["repairs"] == {"antimeridian": 1}
-    found = shape_of(answer)
-    west, _, east, _ = found.bounds
-    assert (found.geom_type, west, east) == ("MultiPolygon", -180, 180)
-    degrees_per_pixel = 360 / 2**zoom / 256
-    widths = sorted(part.bounds[2] - part.bounds[0] for part in found.geoms)
-    assert widths == pytest.approx([10 * degrees_per_pixel, 15 * degrees_per_pixel], abs=2e-7)
-
-
-@pytest.mark.parametrize(("zoom", "side"), EDGES)
-def test_lines_across_the_antimeridian_are_cut_where_they_cross(zoom, side):
-    frame = Frame(mercantile.Tile(0 if side == "west" else 2**zoom - 1, 2**zoom // 2, zoom), 256, 24)
-    edge = 24 if side == "west" else 280
-    answer = answer_of(feature("LineString", [[edge + 10, 100], [edge - 10, 110], [edge - 12, 110]]), frame=frame)
-    first, second = answer.features()[0]["geometry"]["coordinates"]
-    assert (first[-1][0], second[0][0]) == (-180, 180)
-    _, lat = geo.lnglat_of_pixel(frame.tile, np.array([edge]), np.array([105.0]), 256, 24)
-    assert first[-1][1] == second[0][1] == pytest.approx(lat[0], abs=1e-7)
-
-
-@pytest.mark.parametrize(("zoom", "side"), EDGES)
-def test_what_lies_beyond_the_antimeridian_comes_back(zoom, side):
-    frame = Frame(mercantile.Tile(0 if side == "west" else 2**zoom - 1, 0, zoom), 256, 24)
-    px = 4 if side == "west" else 300
-    given = [
-        feature("MultiPoint", [[px, 100], [150, 100]]),
-        feature("LineString", [[px, 100], [px, 90]]),
-        feature(coordinates=[[[px, 100], [px, 110], [px + 4, 110]]]),
-    ]
-    answer = answer_of(*given, frame=frame)
-    assert answer.report["repairs"] == {"antimeridian": 3, "ring_closed": 1}
-    expected = (180 if side == "west" else -180) + math.copysign(20 * 360 / 2**zoom / 256, -1 if side == "west" else 1)
-    for found in answer.features():
-        lng = shapely.get_coordinates(shapely.geometry.shape(found["geometry"]))[:, 0]
-        assert np.abs(lng - expected).min() < 1e-7
-    assert [found["geometry"]["type"] for found in answer.features()] == ["MultiPoint", "LineString", "Polygon"]
-
-
-def test_touching_the_antimeridian_is_not_crossing_it():
-    ring = [[64, 100], [64, 120], [320, 120], [320, 100], [64, 100]]
-    answer = answer_of(feature(coordinates=[ring]), feature("Point", [320, 100]), frame=WORLD)
-    assert answer.report["repairs"] == {}
-    assert shape_of(answer).bounds[::2] == (-180, 180)
-    assert answer.features()[1]["geometry"]["coordinates"][0] == 180
-
-
-def test_a_polygon_wider_than_the_world_covers_each_place_once():
-    ring = [[10, 100], [10, 120], [380, 120], [380, 100], [10, 100]]
-    answer = answer_of(feature(coordinates=[ring]), frame=WORLD)
-    assert shape_of(answer).area == pytest.approx(shapely.box(*shape_of(answer).bounds).area)
-    assert shape_of(answer).bounds[::2] == (-180, 180)
-    line = answer_of(feature("LineString", [[10, 100], [380, 100]]), frame=WORLD)
-    assert len(line.features()[0]["geometry"]["coordinates"]) == 3
-
-
-class Label(str, Enum):
-    SHIP = "ship"
-
-
-@pytest.mark.parametrize(
-    ("given", "category", "categories", "repair"),
-    [
-        ({"category": "ship"}, "ship", ["ship"], None),
-        ({"category": "ship,boat"}, "ship,boat", ["ship,boat"], None),
-        ({"category": ["ship", "boat"]}, "ship", ["ship", "boat"], None),
-        ({"category": ["ship"], "tags": ["moving"]}, "ship", ["ship", "moving"], None),
-        ({"category": "boat", "categories": ["ship", "boat"]}, "boat", ["boat", "ship"], None),
-        ({"categories": ["ship", "boat"]}, "ship", ["ship", "boat"], None),
-        ({"tags": ["ship"]}, "ship", ["ship"], None),
-        ({"tags": "ship"}, "ship", ["ship"], None),
-        ({"category": np.array(["ship", "boat"])}, "ship", ["ship", "boat"], None),
-        ({"category": Label.SHIP}, "ship", ["ship"], None),
-        ({"category": 3}, "3", ["3"], "category_to_text"),
-        ({"category": np.int64(3)}, "3", ["3"], "category_to_text"),
-        ({"category": None}, None, [], "category_missing"),
-        ({"category": ""}, None, [], "category_missing"),
-        ({"category": []}, None, [], "category_missing"),
-        ({}, None, [], "category_missing"),
-        (None, None, [], "category_missing"),
-    ],
-)
-def test_every_spelling_of_category(given, category, categories, repair):
-    answer = answer_of({**feature(), "properties": given})
-    properties = answer.features()[0]["properties"]
-    assert (properties["category"], properties["categories"]) == (category, categories)
-    assert answer.report["repairs"] == ({repair: 1} if repair else {})
-
-
-@pytest.mark.parametrize(
-    ("given", "confidence", "repair"),
-    [
-        ({}, 1.0, None),
-        ({"confidence": 0.25}, 0.25, None),
-        ({"score": 0.25}, 0.25, None),
-        ({"confidence": 0.25, "score": 0.25}, 0.25, None),
-        ({"confidence": 0.25, "score": 0.75}, 0.25, "score_replaced"),
-        ({"confidence": None, "score": 0.75}, 0.75, None),
-        ({"confidence": np.float32(0.25)}, 0.25, None),
-        ({"confidence": [0.25]}, 0.25, None),
-        ({"confidence": 1}, 1.0, None),
-        ({"confidence": "0.25"}, 0.25, "confidence_parsed"),
-        ({"confidence": 87}, 1.0, "confidence_clipped"),
-        ({"score": -0.5}, 0.0, "confidence_clipped"),
-        ({"confidence": "high"}, 0.0, "confidence_unreadable"),
-        ({"confidence": {}}, 0.0, "confidence_unreadable"),
-    ],
-)
-def test_every_spelling_of_confidence(given, confidence, repair):
-    answer = answer_of(feature(**given))
-    properties = answer.features()[0]["properties"]
-    assert properties["confidence"] == properties["score"] == confidence
-    assert type(properties["confidence"]) is float
-    assert answer.report["repairs"] == ({repair: 1} if repair else {})
-
-
-@pytest.mark.parametrize("value", [NAN, math.inf, np.float32("nan"), "nan"])
-def test_a_confidence_that_is_no_number_never_wins(value):
-    answer = answer_of(feature(confidence=value))
-    assert answer.features()[0]["properties"]["confidence"] == 0.0
-    assert answer.report["repairs"]["confidence_not_finite"] == 1
-
-
-@pytest.mark.parametrize(
-    ("value", "kept", "repair"),
-    [
-        ({"deep": [1, {"er": (2.5, None, True)}]}, {"deep": [1, {"er": [2.5, None, True]}]}, None),
-        ("naïve 船", "naïve 船", None),
-        (NAN, None, "value_not_finite"),
-        ([1.0, -math.inf], [1.0, None], "value_not_finite"),
-        (np.float64("nan"), None, "value_not_finite"),
-        (np.arange(3), [0, 1, 2], None),
-        (np.bool_(True), True, None),
-        ({1: "a"}, {"1": "a"}, None),
-        (2**70, str(2**70), "value_to_text"),
-        (1 + 2j, "(1+2j)", "value_to_text"),
-        ("\ud800", "?", "text_not_unicode"),
-    ],
-)
-def test_properties_are_kept_as_far_as_json_can_hold_them(value, kept, repair):
-    answer = answer_of(feature(note=value))
-    assert answer.features()[0]["properties"]["note"] == kept
-    assert answer.report["repairs"] == ({repair: 1} if repair else {})
-
-
-def test_endless_properties_end():
-    endless: list[object] = []
-    endless.append(endless)
-    assert answer_of(feature(note=endless)).report["repairs"] == {"value_too_deep": 1}
-
-
-def test_the_id_stays_and_members_in_pixels_go():
-    answer = answer_of({**feature(), "id": 7, "bbox": [10, 10, 60, 60], "crs": None})
-    assert answer.features()[0]["id"] == 7
-    assert answer.report["repairs"] == {"members_dropped": 1}
 
 
 def test_the_input_is_left_alone():

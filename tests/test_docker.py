@@ -195,7 +195,7 @@ def test_base_named_by_its_digest(partner: str, wrapped: str, context: Path):
     assert images[0] == images[1]
 
 
-@pytest.mark.parametrize(("user", "name"), [("root", "root"), ("modeler", "modeler"), ("12345", "")])
+@pytest.mark.parametrize(("user", "name"), [("root", "root"), ("modeler", "modeler"), ("12345", "12345")])
 def test_run_as_another_user(wrapped: str, context: Path, start, user: str, name: str):
     build(f"playground-test-{user}", context, "--build-arg", f"run_as={user}")
     container = start(f"playground-test-{user}")

@@ -13,10 +13,10 @@ import sys
 import time
 import traceback
 
-from . import wire
 from .errors import PredictError
 from .prediction_result import PredictionResult
 from .tile import Tile
+from .wire import Wire
 
 CONTRACT = __name__.split(".", maxsplit=1)[0]
 
@@ -49,22 +49,23 @@ def main(descriptor):
     """Serve the socket with this file descriptor until the server closes it."""
     sock = socket.socket(fileno=descriptor)
     sock.set_inheritable(False)
+    wire = Wire(sock)
     die_with_parent()
     sys.argv = ["predictor"]
     sys.meta_path.append(ContractFinder)
     try:
-        request, _ = wire.receive(sock)
-        predictor = load(sock, request)
+        request, _ = wire.receive()
+        predictor = load(wire, request)
     except EOFError:
         return
     if predictor is None:
         return
     while True:
         try:
-            request, blob = wire.receive(sock)
+            request, blob = wire.receive()
         except EOFError:
             return
-        wire.send(sock, *answer(sock, predictor, request, blob))
+        wire.send(*answer(wire, predictor, request, blob))
 
 
 def die_with_parent():
@@ -77,23 +78,23 @@ def die_with_parent():
         return
 
 
-def load(sock, request):
+def load(wire, request):
     """The partner's predictor, or None after the server was told why there is none."""
     try:
-        wire.send(sock, {"op": "state", "phase": "importing"})
+        wire.send({"op": "state", "phase": "importing"})
         # The partner's own files come first, as if its code were started in its own folder.
         sys.path[:] = [request["workdir"]] + [entry for entry in sys.path if entry not in ("", request["workdir"])]
         module = importlib.import_module(request["package"])
         predictor_class = find_class(module, request["class"])
-        wire.send(sock, {"op": "state", "phase": "constructing"})
+        wire.send({"op": "state", "phase": "constructing"})
         predictor = predictor_class()
         if not callable(getattr(predictor, "predict", None)):
             raise TypeError("%s has no method predict(tile)" % request["class"])
     except BaseException as error:  # SystemExit too: a partner's exit must not look like a crash
-        wire.send(sock, dict(describe(error), op="failed"))
+        wire.send(dict(describe(error), op="failed"))
         return None
     python = "%d.%d.%d" % sys.version_info[:3]
-    wire.send(sock, {"op": "state", "phase": "ready", "python": python})
+    wire.send({"op": "state", "phase": "ready", "python": python})
     return predictor
 
 
@@ -109,15 +110,15 @@ def find_class(module, name):
     return found
 
 
-def answer(sock, predictor, request, blob):
+def answer(wire, predictor, request, blob):
     """Predict one tile: the head and the blobs of the answering frame."""
     read = []
-    tile = tile_of(sock, request, blob, read)
+    tile = tile_of(wire, request, blob, read)
     started = time.perf_counter()
     try:
         result = predictor.predict(tile)
         kind, features = features_of(result)
-        encoded = json.dumps(features, default=plain).encode("utf-8")
+        encoded = encode(features).encode("utf-8")
     except PartGoneError:
         return ({"op": "part-gone"},)
     except PredictError as error:
@@ -130,7 +131,7 @@ def answer(sock, predictor, request, blob):
     return head, [encoded]
 
 
-def tile_of(sock, request, blob, read):
+def tile_of(wire, request, blob, read):
     """The partner's Tile: parts that came along, and a way to ask the server for the others."""
     parts = {}
     offset = 0
@@ -145,8 +146,8 @@ def tile_of(sock, request, blob, read):
                 part, place = parts[name]
                 whole = blob if len(parts) == 1 else blob[place]
             else:
-                wire.send(sock, {"op": "need", "part": name})
-                reply, whole = wire.receive(sock)
+                wire.send({"op": "need", "part": name})
+                reply, whole = wire.receive()
                 if reply["op"] != "part":
                     raise PartGoneError(name)
                 part = reply["part"]
@@ -195,6 +196,9 @@ def plain(value):
     if hasattr(value, "__float__"):
         return float(value)
     return str(value)
+
+
+encode = json.JSONEncoder(default=plain).encode
 
 
 def describe(error):

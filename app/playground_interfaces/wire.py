@@ -10,40 +10,59 @@ import struct
 LENGTHS = struct.Struct("!IQ")
 MAX_HEAD = 64 * 1024 * 1024
 """Bytes: a longer head means that something else writes to the socket."""
+BUFFER = 64 * 1024
+"""Bytes: most frames arrive in one read."""
+
+encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def send(sock, head, blobs=()):
-    """Send one frame: ``head`` a dict, ``blobs`` bytes-like parts that travel one after the other as one blob."""
-    encoded = json.dumps(head, separators=(",", ":")).encode("utf-8")
-    views = [memoryview(blob).cast("B") for blob in blobs]
-    lengths = LENGTHS.pack(len(encoded), sum(len(view) for view in views))
-    sock.sendall(b"".join([lengths, encoded, *views]))
+class Wire(object):
+    """One end of the connection."""
 
+    def __init__(self, sock):
+        self.socket = sock
+        self._buffer = bytearray(BUFFER)
+        self._view = memoryview(self._buffer)
+        self._start = self._end = 0
 
-def receive(sock):
-    """Receive one frame.
+    def send(self, head, blobs=()):
+        """Send one frame: ``head`` a dict, ``blobs`` bytes-like parts that travel one after the other as one blob."""
+        encoded = encode(head).encode("utf-8")
+        views = [memoryview(blob).cast("B") for blob in blobs]
+        lengths = LENGTHS.pack(len(encoded), sum([len(view) for view in views]))
+        self.socket.sendall(b"".join([lengths, encoded] + views))
 
-    Returns:
-        (dict, bytearray): the head and the blob.
+    def receive(self):
+        """Receive one frame.
 
-    Raises:
-        EOFError: the other side is gone.
-        ValueError: the bytes are no frame.
-    """
-    head_length, blob_length = LENGTHS.unpack(bytes(_read(sock, LENGTHS.size)))
-    if head_length > MAX_HEAD:
-        raise ValueError("not a frame: a head of %d bytes" % head_length)
-    head = json.loads(_read(sock, head_length).decode("utf-8"))
-    return head, _read(sock, blob_length)
+        Returns:
+            (dict, bytearray): the head and the blob.
 
+        Raises:
+            EOFError: the other side is gone.
+            ValueError: the bytes are no frame.
+        """
+        head_length, blob_length = LENGTHS.unpack(self._take(LENGTHS.size))
+        if head_length > MAX_HEAD:
+            raise ValueError("not a frame: a head of %d bytes" % head_length)
+        head = json.loads(self._take(head_length).decode("utf-8"))
+        return head, self._take(blob_length)
 
-def _read(sock, count):
-    data = bytearray(count)
-    view = memoryview(data)
-    done = 0
-    while done < count:
-        received = sock.recv_into(view[done:])
-        if not received:
+    def _take(self, count):
+        """The next bytes: from the buffer first; what is still to come is read straight to where it belongs."""
+        if self._start == self._end and 0 < count < BUFFER:
+            self._start, self._end = 0, self._read(self._view)
+        data = bytearray(count)
+        done = min(count, self._end - self._start)
+        data[:done] = self._view[self._start : self._start + done]
+        self._start += done
+        view = memoryview(data)
+        while done < count:
+            done += self._read(view[done:])
+        return data
+
+    def _read(self, view):
+        count = self.socket.recv_into(view)
+        if not count:
             raise EOFError("the other side closed the connection")
-        done += received
-    return data
+        return count

@@ -88,12 +88,12 @@ def normalize(features: Sequence[Any], frame: Frame) -> Answer:
 def _feature(given: dict[str, Any], owner: int, geometry: dict[str, Any], audit: Audit) -> dict[str, Any]:
     properties = read_properties(given.get("properties"), owner, audit)
     feature = {"type": "Feature", "geometry": geometry, "properties": properties}
-    if others := given.keys() - MEMBERS:
+    if not MEMBERS.issuperset(given):
         found: set[str] = set()
         name = plain_value(given.get("id"), found)
         if type(name) in (str, int, float):
             feature["id"] = name
-        if len(others) > ("id" in feature):
+        if len(given.keys() - MEMBERS) > ("id" in feature):
             found.add("members_dropped")
         for repair in found:
             audit.repair(repair, (owner,))

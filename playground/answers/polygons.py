@@ -28,17 +28,17 @@ def place_polygons(table: Table, frame: Frame, audit: Audit) -> list[Geometry | 
     """GeoJSON geometries of a table of closed polygons; None where nothing is left."""
     crossing = shift_into_world(table, frame, audit)
     coords = frame.round(frame.place(table.coords))
-    rings, shapes = _build(table, coords)
     # Validity counts where the client reads it: after projecting and rounding.
-    sound = shapely.is_valid(shapes) & ~crossing & _has_area(table)
-    is_exterior = np.zeros(len(rings), dtype=bool)
+    left_turning, sure = _turns(table, coords)
+    sound = shapely.is_valid(_build(table, coords)) & ~crossing & sure
+    is_exterior = np.zeros(len(left_turning), dtype=bool)
     is_exterior[table.first_paths] = True
-    turn = shapely.is_ccw(rings) != is_exterior
-    if turn.any():
+    wrong = left_turning != is_exterior
+    if wrong.any():
         starts = table.starts
         flat = np.arange(len(coords))
         mirrored = np.repeat(2 * starts + table.positions - 1, table.positions) - flat
-        coords = coords[np.where(np.repeat(turn, table.positions), mirrored, flat)]
+        coords = coords[np.where(np.repeat(wrong, table.positions), mirrored, flat)]
     placed = Table(table.kinds, table.owners, table.parts, table.paths, table.positions, coords)
     geometries: list[Geometry | None] = list(placed.geometries())
     if not sound.all():
@@ -48,25 +48,33 @@ def place_polygons(table: Table, frame: Frame, audit: Audit) -> list[Geometry | 
     return geometries
 
 
-def _build(table: Table, coords: FloatArray) -> tuple[Shapes, Shapes]:
-    """(ring of each path, polygon or multipolygon of each geometry)."""
-    # Annotated because shapely's stubs cannot know that these are arrays.
-    rings: Any = shapely.linearrings(coords, indices=np.repeat(np.arange(len(table.positions)), table.positions))
-    shapes: Any = shapely.polygons(rings, indices=table.path_part)
-    if (table.parts > 1).any():
-        shapes = shapely.multipolygons(shapes, indices=table.part_geometry)
-    return rings, shapes
+def _build(table: Table, coords: FloatArray) -> Shapes:
+    """The polygon or multipolygon of each geometry."""
+    offsets = [np.concatenate(([0], np.cumsum(counts))) for counts in (table.positions, table.paths, table.parts)]
+    if (table.parts == 1).all():
+        return shapely.from_ragged_array(shapely.GeometryType.POLYGON, coords, tuple(offsets[:2]))
+    return shapely.from_ragged_array(shapely.GeometryType.MULTIPOLYGON, coords, tuple(offsets))
 
 
-def _has_area(table: Table) -> BoolArray:
-    """Whether the rings of each geometry enclose something in pixels; also False for some bow ties."""
+def _turns(table: Table, coords: FloatArray) -> tuple[BoolArray, BoolArray]:
+    """Whether each ring turns left; and of each geometry whether that is sure, and its rings enclose some pixels."""
+    area, error = _areas(table, coords)
+    unsure = (np.abs(area) <= error) | (np.abs(_areas(table, table.coords)[0]) <= TINY)
+    sure: BoolArray = np.bincount(table.path_geometry[unsure], minlength=len(table)) == 0
+    return area > 0, sure
+
+
+def _areas(table: Table, coords: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(signed area, bound of its rounding error) of each closed ring."""
     starts = table.starts
-    x, y = (table.coords - np.repeat(table.coords[starts], table.positions, axis=0)).T
-    cross = np.zeros(len(x))
-    cross[:-1] = x[:-1] * y[1:] - x[1:] * y[:-1]  # nothing from ring to ring: each one's last vertex is its zero
-    flat = np.abs(np.add.reduceat(cross, starts)) <= 2 * TINY
-    has_area: BoolArray = np.bincount(table.path_geometry[flat], minlength=len(table)) == 0
-    return has_area
+    x, y = (coords - np.repeat(coords[starts], table.positions, axis=0)).T
+    right, left = np.zeros(len(x)), np.zeros(len(x))
+    # Nothing is added from ring to ring, as each one's last position is its first: zero here.
+    np.multiply(x[:-1], y[1:], out=right[:-1])
+    np.multiply(x[1:], y[:-1], out=left[:-1])
+    area = np.add.reduceat(right - left, starts) / 2
+    error = np.add.reduceat(np.abs(right) + np.abs(left), starts) * table.positions * np.finfo(np.float64).eps
+    return area, error
 
 
 def _mend_all(table: Table, frame: Frame, audit: Audit) -> list[Geometry | None]:
@@ -82,7 +90,7 @@ def _mend_all(table: Table, frame: Frame, audit: Audit) -> list[Geometry | None]
 
 def _mend(table: Table, frame: Frame, audit: Audit) -> list[Geometry | None]:
     """GeoJSON geometries of polygons that are not valid as they are written, or lie across the antimeridian."""
-    shapes = _build(table, table.coords)[1]
+    shapes = _build(table, table.coords)
     broken = ~shapely.is_valid(shapes)
     if broken.any():
         audit.repair("made_valid", table.owners[broken].tolist())
@@ -159,13 +167,16 @@ def _moved(shapes: Shapes, distance: float) -> Shapes:
 
 def _on_grid(shapes: Shapes, frame: Frame) -> Shapes:
     """Multipolygons, valid with their coordinates rounded."""
+    bent = ~shapely.is_valid(shapes)  # by projecting, whose edges are straight in degrees
+    if bent.any():
+        shapes[bent] = _valid(shapes[bent])
+    rounded = shapely.transform(shapes, frame.round)
     for _ in range(ROUNDS):
-        broken = ~shapely.is_valid(shapes)
-        if broken.any():
-            shapes[broken] = _valid(shapes[broken])
-        # Rounding alone may push a vertex through an edge; the grid of GEOS moves both.
-        shapes = _polygons_of(shapely.set_precision(shapes, 10.0**-frame.decimals))
-        shapes = shapely.transform(shapes, frame.round)
-        if shapely.is_valid(shapes).all():
+        broken = ~shapely.is_valid(rounded)
+        if not broken.any():
             break
-    return shapes
+        # Rounding has pushed a vertex through an edge; the grid of GEOS moves both.
+        fitted = _polygons_of(shapely.set_precision(shapes[broken], 10.0**-frame.decimals))
+        rounded[broken] = shapely.transform(fitted, frame.round)
+        shapes[broken] = _valid(rounded[broken])  # where another attempt begins
+    return rounded

@@ -26,14 +26,19 @@ def read_properties(given: Any, owner: int, audit: Audit) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     if isinstance(given, dict):
         for key, value in given.items():
-            plain = type(key) is str and key.isascii()
-            properties[key if plain else plain_text(key, found)] = plain_value(value, found)
+            kind = type(value)
+            if (kind is str and value.isascii()) or (kind is float and -math.inf < value < math.inf):
+                plain = value  # nearly all: no call
+            else:
+                plain = plain_value(value, found)
+            properties[key if type(key) is str and key.isascii() else plain_text(key, found)] = plain
     elif given is not None:
         found.add("properties_unreadable")
+        given = None
     categories = _categories(properties, found)
     properties["category"] = categories[0] if categories else None
     properties["categories"] = categories
-    properties["confidence"] = properties["score"] = _confidence(given if isinstance(given, dict) else {}, found)
+    properties["confidence"] = properties["score"] = _confidence(given or {}, found)
     for repair in found:
         audit.repair(repair, (owner,))
     return properties
@@ -68,13 +73,11 @@ def _names(value: Any, found: set[str]) -> list[str]:
 
 def _confidence(given: dict[Any, Any], found: set[str]) -> float:
     """0 to 1; 1 if nothing is said; 0 for what is no number, so that it never wins over a real one."""
-    value = given.get("confidence")
+    value, score = given.get("confidence"), given.get("score")
     if value is None:
-        value = given.get("score")
-    elif "score" in given and given["score"] is not value:
-        score = given["score"]
-        if not (isinstance(score, float) and isinstance(value, float) and score == value):
-            found.add("score_replaced")
+        value = score
+    elif score is not None and score is not value and not _same(score, value):
+        found.add("score_replaced")
     if type(value) is float and 0.0 <= value <= 1.0:
         return value
     if value is None:
@@ -96,3 +99,7 @@ def _confidence(given: dict[Any, Any], found: set[str]) -> float:
     if not 0.0 <= number <= 1.0:
         found.add("confidence_clipped")
     return min(max(number, 0.0), 1.0)
+
+
+def _same(score: Any, value: Any) -> bool:
+    return isinstance(score, float) and isinstance(value, float) and score == value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,12 +36,7 @@ def read_table(features: Sequence[Any], audit: Audit) -> tuple[Table, set[int]]:
         if geometry is None:
             audit.lose("no_geometry", [owner])
             continue
-        if isinstance(geometry, dict) and geometry.get("type") == "GeometryCollection":
-            collections.add(owner)
-            members = _members(geometry)
-        else:
-            members = iter((geometry,))
-        for member in members:
+        for member in _members(geometry, owner, collections):
             try:
                 kind = member["type"]
                 shape = PARTS[kind](member["coordinates"])
@@ -60,16 +55,25 @@ def read_table(features: Sequence[Any], audit: Audit) -> tuple[Table, set[int]]:
     return table, collections
 
 
-def _members(collection: dict[str, Any]) -> Iterator[Any]:
-    """The geometries of a GeometryCollection, those of collections inside it too."""
-    stack: list[Any] = [collection]
+def _members(geometry: Any, owner: int, collections: set[int]) -> Iterable[Any]:
+    """The geometry itself, or those of a GeometryCollection and of collections inside it."""
+    if not _is_collection(geometry):
+        return (geometry,)
+    collections.add(owner)
+    members: list[Any] = []
+    stack: list[Any] = [geometry]
     while stack:
-        geometry = stack.pop()
-        if isinstance(geometry, dict) and geometry.get("type") == "GeometryCollection":
-            inside = geometry.get("geometries")
+        member = stack.pop()
+        if _is_collection(member):
+            inside = member.get("geometries")
             stack.extend(reversed(inside) if isinstance(inside, list | tuple) else [None])
         else:
-            yield geometry
+            members.append(member)
+    return members
+
+
+def _is_collection(geometry: Any) -> bool:
+    return isinstance(geometry, dict) and geometry.get("type") == "GeometryCollection"
 
 
 def _read_slowly(kinds: list[str], owners: list[int], shapes: list[Any], audit: Audit) -> Table:

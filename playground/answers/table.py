@@ -120,7 +120,8 @@ class Table:
 
     def geometries(self) -> list[dict[str, Any]]:
         """GeoJSON geometries whose innermost coordinates are views of ``coords``."""
-        positions = _cut(self.coords, self.positions)
+        ends = list(accumulate(self.positions.tolist()))
+        positions = [self.coords[start:end] for start, end in zip([0, *ends], ends, strict=False)]
         parts = _cut(_cut(positions, self.paths), self.parts)
         return [
             {"type": kind, "coordinates": COORDINATES[kind](part)} for kind, part in zip(self.kinds, parts, strict=True)
@@ -156,7 +157,9 @@ def table_of(kinds: Sequence[str], owners: Iterable[int], shapes: Sequence[Any])
     return table, width
 
 
-def _cut(values: Any, counts: IntArray) -> list[Any]:
-    """Consecutive pieces of a sequence, of so many members each."""
+def _cut(values: list[Any], counts: IntArray) -> list[Any]:
+    """Consecutive pieces of a list, of so many members each."""
+    if (counts == 1).all():
+        return [[value] for value in values]
     ends = list(accumulate(counts.tolist()))
     return [values[start:end] for start, end in zip([0, *ends], ends, strict=False)]

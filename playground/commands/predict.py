@@ -22,7 +22,7 @@ from playground.tiles import TileEngine
 ADDRESS = re.compile(r"(\d+)/(\d+)/(\d+)")
 
 
-class _Place(click.ParamType):
+class _Place(click.ParamType[tuple[float, float]]):
     name = "LON,LAT"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:

@@ -17,9 +17,11 @@ from typing import Any
 import click
 from rich.markup import escape
 
+from playground import resources
 from playground.commands.console import console
 from playground.commands.target import Target, find_target, predictor_options
-from playground.wrap.render import render_runtime, write_files
+from playground.wrap.render import render_runtime
+from playground.wrap.write import write_files
 
 
 @click.command()
@@ -37,9 +39,11 @@ def serve(path: Path | None, predictor: str | None, host: str, port: int, **opti
     settings = target.running_settings()  # what is wrong is said now, once, and not by every worker
     target.environ.setdefault("PREDICTOR_PYTHON", settings.predictor_python or sys.executable)
     with tempfile.TemporaryDirectory(prefix="playground-serve-") as scratch:
-        context = target.context or Path(scratch)
-        if target.context is None:
-            write_files(render_runtime(), context)
+        # A predictor alone has no files of its own: those of this library serve it, told by the environment.
+        context = target.context or resources.root()
+        if target.settings is not None:
+            context = Path(scratch)
+            write_files(render_runtime(target.settings), context)
         port = port or _free_port(host)
         sys.exit(run(target, context, host, port))
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from playground.settings import RunningSettings, load_running, load_service
+from playground.settings import RunningSettings, ServiceSettings, load_running, load_service
+from playground.wrap.render import render_runtime
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -44,18 +46,25 @@ class Target:
     """What a command works with.
 
     Attributes:
-        environ: the settings, as the environment variables of the running service.
+        environ: what the command line says, as environment variables of the running service: they win.
         project: the partner's folder: the predictor's current directory.
-        context: the build context to run, if one was named.
+        context: a build context that was named.
+        settings: a service.yaml that was named.
     """
 
     environ: dict[str, str]
     project: Path
     context: Path | None = None
+    settings: ServiceSettings | None = None
 
     def running_settings(self) -> RunningSettings:
-        """The settings, checked."""
-        return load_running(self.context / "app.yaml" if self.context else None, self.environ)
+        """The settings that the service will run with, checked."""
+        with tempfile.TemporaryDirectory() as scratch:
+            config = self.context / "app.yaml" if self.context else None
+            if self.settings is not None:
+                config = Path(scratch) / "app.yaml"
+                config.write_bytes(render_runtime(self.settings)["app.yaml"])
+            return load_running(config, self.environ)
 
 
 def find_target(path: Path | None, predictor: str | None, options: dict[str, Any]) -> Target:
@@ -70,25 +79,27 @@ def find_target(path: Path | None, predictor: str | None, options: dict[str, Any
         click.UsageError: neither a file nor a predictor.
         SettingsError: settings that cannot be used.
     """
-    environ = {
-        VARIABLES[name]: str(value) for name, value in options.items() if name in VARIABLES and value is not None
-    }
+    given = {name: value for name, value in options.items() if value is not None}
+    environ = {VARIABLES[name]: str(value) for name, value in given.items()}
     if predictor is not None:
         if path is not None:
             raise click.UsageError("give a file or --predictor, not both")
-        package, colon, class_name = predictor.partition(":")
-        if not (package and colon and class_name):
-            raise click.UsageError(f"--predictor takes package.module:Class, not {predictor}")
-        named = {"PREDICTOR_PACKAGE": package, "PREDICTOR_CLASS": class_name, "ZOOM_LEVEL": "0"}
-        if "TILES" in environ and "ZOOM_LEVEL" not in environ:
-            raise click.UsageError("--tiles needs --zoom: at which zoom was the predictor trained?")
-        return Target({**named, **environ}, Path.cwd())
+        return _predictor_alone(predictor, environ)
     path = path or Path("service.yaml")
-    if path.is_dir() and (path / "app.yaml").exists():
-        return Target(environ, Path.cwd(), path.resolve())
     if path.is_dir():
+        if (path / "app.yaml").exists():
+            return Target(environ, Path.cwd(), context=path.resolve())
         path = path / "service.yaml"
     if not path.exists():
         raise click.UsageError(f"there is no {path}; name a service.yaml or a build context, or give --predictor")
-    settings = load_service(path)
-    return Target({**settings.environ(), **environ}, path.resolve().parent)
+    return Target(environ, path.resolve().parent, settings=load_service(path))
+
+
+def _predictor_alone(predictor: str, environ: dict[str, str]) -> Target:
+    package, colon, class_name = predictor.partition(":")
+    if not (package and colon and class_name):
+        raise click.UsageError(f"--predictor takes package.module:Class, not {predictor}")
+    if "TILES" in environ and "ZOOM_LEVEL" not in environ:
+        raise click.UsageError("--tiles needs --zoom: at which zoom was the predictor trained?")
+    named = {"PREDICTOR_PACKAGE": package, "PREDICTOR_CLASS": class_name, "ZOOM_LEVEL": "0"}
+    return Target({**named, **environ}, Path.cwd())

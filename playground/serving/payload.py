@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import cast
 
 import msgspec
@@ -13,7 +12,15 @@ from playground.errors import ImageError, PayloadError
 FORMS = 'send {"z", "x", "y"}, or {"lon", "lat"}, or {"image": base64}, or the image itself as the body'
 
 
-class PredictPayload(msgspec.Struct, forbid_unknown_fields=True):
+class _Where(msgspec.Struct, forbid_unknown_fields=True):
+    z: int | None = None
+    x: int | None = None
+    y: int | None = None
+    lon: float | None = None
+    lat: float | None = None
+
+
+class PredictPayload(_Where, forbid_unknown_fields=True):
     """The JSON body. Exactly one of its three forms is given.
 
     Attributes:
@@ -22,11 +29,6 @@ class PredictPayload(msgspec.Struct, forbid_unknown_fields=True):
         image: an encoded image; in JSON, base64.
     """
 
-    z: int | None = None
-    x: int | None = None
-    y: int | None = None
-    lon: float | None = None
-    lat: float | None = None
     image: bytes | None = None
 
     @property
@@ -40,8 +42,8 @@ class PredictPayload(msgspec.Struct, forbid_unknown_fields=True):
         return None if self.lon is None or self.lat is None else (self.lon, self.lat)
 
 
-class _TextPayload(PredictPayload):
-    image: str | None = None  # type: ignore[assignment]
+class _TextPayload(_Where, forbid_unknown_fields=True, kw_only=True):
+    image: str
 
 
 _decoder = msgspec.json.Decoder(PredictPayload)
@@ -63,8 +65,11 @@ def read_payload(body: bytes) -> PredictPayload:
         payload = _lenient(body, error)
     except msgspec.DecodeError as error:
         raise PayloadError(f"the body is not JSON: {error}", FORMS) from error
-    groups = {"z, x and y": (payload.z, payload.x, payload.y), "lon and lat": (payload.lon, payload.lat)}
-    groups["image"] = (payload.image,)
+    groups: dict[str, tuple[object, ...]] = {
+        "z, x and y": (payload.z, payload.x, payload.y),
+        "lon and lat": (payload.lon, payload.lat),
+        "image": (payload.image,),
+    }
     given = [name for name, values in groups.items() if any(value is not None for value in values)]
     if len(given) != 1:
         raise PayloadError(f"the body has {' and '.join(given) or 'none'} of the forms; one is needed", FORMS)
@@ -76,15 +81,15 @@ def read_payload(body: bytes) -> PredictPayload:
 def _lenient(body: bytes, error: msgspec.ValidationError) -> PredictPayload:
     """Base64 as it is met in the field: a data: URL, line breaks, the URL-safe alphabet, no padding."""
     try:
-        payload = _text_decoder.decode(body)
+        given = _text_decoder.decode(body)
     except msgspec.ValidationError:
         raise PayloadError(f"the body is not what /predict takes: {error}", FORMS) from error
-    text = "".join(str(payload.image).split())
+    text = "".join(given.image.split())
     if text.startswith("data:"):
         text = text.partition(",")[2]
     text = text.replace("-", "+").replace("_", "/").rstrip("=")
     try:
-        payload.image = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except binascii.Error as base64_error:
+        image = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except ValueError as base64_error:  # binascii's own, and that of letters beyond ASCII
         raise ImageError(f"image is not base64: {base64_error}", "encode the image's bytes as base64") from error
-    return payload
+    return PredictPayload(given.z, given.x, given.y, given.lon, given.lat, image)

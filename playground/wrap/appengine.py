@@ -38,7 +38,7 @@ def rules(project: str | None) -> tuple[Rule, ...]:
 
 
 def image_given(values: Mapping[str, Any]) -> Iterator[Finding]:
-    """A context wraps an image, so there must be one; latest moves, so a digest is better."""
+    """A build context wraps an image, so there must be one."""
     if "image" in values and values["image"] is None:
         yield Finding("image", "missing, needed: the reference of the partner's Docker image")
 

@@ -1,0 +1,34 @@
+"""GeoJSON text sequences (RFC 8142): each feature between a record separator and a line feed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import orjson
+
+RECORD_SEPARATOR = b"\x1e"
+
+
+class GeoJSONSeqWriter:
+    """A sequence of features, whole after each ``write``."""
+
+    media_type = "application/geo+json-seq"
+    extension = ".geojsons"
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def __enter__(self) -> GeoJSONSeqWriter:
+        return self
+
+    def write(self, features: Iterable[dict[str, Any]]) -> None:
+        option = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
+        for feature in features:
+            self._stream.write(RECORD_SEPARATOR + orjson.dumps(feature, option=option))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Nothing is left to be written."""
