@@ -1,4 +1,54 @@
-"""stand-in"""
-from playground.sources.mbtiles import MBTilesSource
-def open_source(text):
-    return MBTilesSource(text)
+"""Tile sources: one file per kind, one string names one source."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from playground import registry
+from playground.errors import SourceSettingsError
+from playground.sources.base import SourceInfo, TileSource, without_secrets
+
+__all__ = ["SOURCES", "SourceInfo", "SourceKind", "TileSource", "open_source"]
+
+
+class SourceKind(NamedTuple):
+    """How a kind of source is recognised, where it lives, and what to tell people about it."""
+
+    pattern: str
+    """A regular expression of the strings that name such a source, matched whatever their case."""
+    target: str
+    """``module:Class``; the class takes the string."""
+    example: str
+    help: str
+
+
+# Asked in this order; the first pattern that matches wins.
+SOURCES: dict[str, SourceKind] = {
+    "xyz": SourceKind(
+        r"https?://.*\{.*\}",
+        "playground.sources.xyz:XYZSource",
+        "https://tiles.example.com/{z}/{x}/{y}.jpg",
+        "a tile server; {-y} counts rows from the south, {q} is a quadkey, {s} a subdomain (a, b, c)",
+    ),
+    "mbtiles": SourceKind(
+        r"(?!https?://).*\.mbtiles$",
+        "playground.sources.mbtiles:MBTilesSource",
+        "imagery.mbtiles",
+        "an MBTiles file of pictures",
+    ),
+}
+
+
+def open_source(text: str) -> TileSource:
+    """The tile source that a string names.
+
+    Raises:
+        SourceSettingsError: it names none, or one that cannot be read.
+    """
+    for kind in SOURCES.values():
+        if re.match(kind.pattern, text.strip(), re.IGNORECASE):
+            source: TileSource = registry.load(kind.target)(text.strip())
+            return source
+    possible = "; ".join(f"{kind.example} ({kind.help})" for kind in SOURCES.values())
+    raise SourceSettingsError(f"{without_secrets(text)!r} names no tile source", f"possible are: {possible}")

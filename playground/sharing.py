@@ -1,0 +1,74 @@
+"""One result for all who ask at once, and for those who ask a little later."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, MutableMapping
+from concurrent.futures import Future
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class SharedCache(Generic[K, V]):
+    """A bounded cache whose values are made once, however many threads miss them together (single flight).
+
+    Values are kept, errors are not: the next one who asks tries again.
+
+    Args:
+        store: where values are kept, for instance a ``cachetools.LRUCache``; this class does the locking.
+    """
+
+    def __init__(self, store: MutableMapping[K, V]) -> None:
+        self._store = store
+        self._pending: dict[K, Future[V]] = {}
+        self._lock = threading.Lock()
+        self.hits = 0
+        """Values that were there."""
+        self.joins = 0
+        """Values that someone else was making already."""
+        self.made = 0
+        """Values that had to be made."""
+
+    def claim(self, key: K) -> tuple[Future[V], bool]:
+        """The future of a value, and whether the caller must make it, by ``settle``, because nobody else will."""
+        with self._lock:
+            future: Future[V]
+            if key in self._pending:
+                self.joins += 1
+                return self._pending[key], False
+            try:
+                value = self._store[key]
+            except KeyError:
+                self.made += 1
+                future = self._pending[key] = Future()
+                return future, True
+            self.hits += 1
+        future = Future()
+        future.set_result(value)
+        return future, False
+
+    def settle(self, key: K, make: Callable[[], V]) -> None:
+        """Make a claimed value, keep it and give it, or the error, to everyone who waits."""
+        try:
+            value = make()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+            with self._lock:
+                future = self._pending.pop(key)
+            future.set_exception(error)
+            return
+        with self._lock:
+            try:
+                self._store[key] = value
+            except ValueError:
+                pass  # cachetools: larger than the whole cache
+            future = self._pending.pop(key)
+        future.set_result(value)
+
+    def get(self, key: K, make: Callable[[], V]) -> V:
+        """The value, made by this thread or awaited from the one that makes it."""
+        future, mine = self.claim(key)
+        if mine:
+            self.settle(key, make)
+        return future.result()
