@@ -47,19 +47,17 @@ def pixels_of(path, z, x, y):
 
 @pytest.mark.parametrize("z", [0, 1, 2, 3])
 def test_every_pixel_shows_the_place_that_pyproj_says(places, z):
-    """The centre of each tile's pixels, poles included, at every zoom."""
+    """Tiles at the corners, edges and in the middle of every zoom: the antimeridian and the poles included."""
     for tile in {(x, y) for x in (0, 2**z // 2, 2**z - 1) for y in (0, 2**z // 2, 2**z - 1)}:
         pixels = pixels_of(places, z, *tile).astype(float)
-        steps = (np.arange(4, 256, 31) + 0.5) / 256
-        columns, rows = np.meshgrid(np.arange(4, 256, 31), np.arange(4, 256, 31))
+        steps = (np.arange(256) + 0.5) / 256
         x = HALF * (2 * (tile[0] + steps) / 2**z - 1)
         y = HALF * (1 - 2 * (tile[1] + steps) / 2**z)
         lng, lat = TO_LNGLAT.transform(*np.meshgrid(x, y))
-        shown = pixels[rows, columns]
         for band, expected in ((0, np.abs(lng) / 180 * 250), (1, (90 - lat) / 180 * 250)):
-            difference = shown[:, :, band] - expected
+            difference = pixels[:, :, band] - expected
             assert np.abs(difference).max() < 6, "more than JPEG's noise"
-            assert abs(difference.mean()) < 0.4, "shifted"
+            assert abs(difference.mean()) < 0.25, "shifted"
 
 
 def test_warping_is_exact_to_one_level():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import tempfile
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -93,11 +93,8 @@ def write_pyramid(path: Path, picture: Pixels, max_zoom: int, progress: Progress
     metadata = METADATA | {"minzoom": "0", "maxzoom": str(max_zoom)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.") as folder:
-            unfinished = Path(folder, path.name)
-            write_mbtiles(unfinished, metadata, _counted(encode_pyramid(picture, max_zoom), total, progress))
-            unfinished.replace(path)
-    except OSError as error:
+        write_mbtiles(path, metadata, _counted(encode_pyramid(picture, max_zoom), total, progress))
+    except (OSError, sqlite3.Error) as error:
         raise PlaygroundError(
             f"the demo's imagery cannot be written: {error}",
             "give XDG_CACHE_HOME a folder that you may write, with 20 MB of room",
