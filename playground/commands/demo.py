@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ def demo(out: Path, workers: int, port: int) -> None:
     failed = [answer for answer in answers if answer.fate == "failed"]
     if failed:
         first = failed[0]
-        raise PlaygroundError(f"{len(failed)} tiles failed; tile {first.tile}: {first.error}", f"see {out}/service.log")
+        raise PlaygroundError(f"{len(failed)} tiles failed; {first.tile.z}/{first.tile.x}/{first.tile.y}: {first.error}", f"see {out}/service.log")
     if changed:
         raise PlaygroundError("the partner's packages changed during the run", "this should never happen: report it")
 
@@ -95,17 +95,21 @@ def _done(words: str) -> None:
     console.print(f"[green]✓[/] {escape(words)}", soft_wrap=True)
 
 
-def _progress(unit: str) -> Progress:
-    words = TextColumn("{task.description}")
-    return Progress(
-        words, BarColumn(), MofNCompleteColumn(), unit, TimeRemainingColumn(), console=console, transient=True
-    )
+@contextlib.contextmanager
+def _progress(words: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar to be told how many of how many tiles are done; nothing where nobody would see it move."""
+    if not console.is_terminal:
+        yield lambda done, total: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), "tiles", TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(words, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _imagery(cache: Path) -> Path:
-    with _progress("tiles") as progress:
-        task = progress.add_task("imagery", total=None)
-        path = blue_marble(cache, lambda done, total: progress.update(task, completed=done, total=total))
+    with _progress("imagery") as update:
+        path = blue_marble(cache, update)
     _done(f"imagery: {METADATA['name']} in {path}")
     return path
 
@@ -114,8 +118,11 @@ def _ask(url: str, threads: int) -> tuple[list[Answer], float]:
     """The answers to all tiles in order, and the seconds that it took."""
     tiles = AREAS[EARTH].tiles()
     started = time.monotonic()
-    with _progress("tiles") as progress:
-        answers = list(progress.track(collect(url, tiles, threads), total=len(tiles), description="predicting"))
+    answers = []
+    with _progress("predicting") as update:
+        for answer in collect(url, tiles, threads):
+            answers.append(answer)
+            update(len(answers), len(tiles))
     seconds = time.monotonic() - started
     order = {tile: place for place, tile in enumerate(tiles)}
     return sorted(answers, key=lambda answer: order[answer.tile]), seconds
