@@ -86,7 +86,8 @@ def demo(out: Path, workers: int, port: int) -> None:
     failed = [answer for answer in answers if answer.fate == "failed"]
     if failed:
         first = failed[0]
-        raise PlaygroundError(f"{len(failed)} tiles failed; {first.tile.z}/{first.tile.x}/{first.tile.y}: {first.error}", f"see {out}/service.log")
+        name = f"{first.tile.z}/{first.tile.x}/{first.tile.y}"
+        raise PlaygroundError(f"{len(failed)} tiles failed; {name}: {first.error}", f"see {out / 'service.log'}")
     if changed:
         raise PlaygroundError("the partner's packages changed during the run", "this should never happen: report it")
 
