@@ -109,7 +109,7 @@ class _Stateful:
 
     def wait_ready(self, timeout: float) -> PredictorState:
         with self._changed:
-            self._changed.wait_for(lambda: self._state.phase in LOADED, max(timeout, 0.0))
+            self._changed.wait_for(lambda: self._state.phase in LOADED, min(max(timeout, 0.0), threading.TIMEOUT_MAX))
             return self._state
 
     def _set(self, **changes: Any) -> None:
