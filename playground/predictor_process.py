@@ -201,7 +201,8 @@ def _remaining(deadline: float) -> float:
 
 
 def _frame(tile: Tile) -> dict[str, Any]:
-    return {name: getattr(tile, name) for name in ("z", "x", "y", "padding", "size", "bounds", "resolution")}
+    frame = {name: getattr(tile, name) for name in ("z", "x", "y", "padding", "size", "bounds", "resolution")}
+    return {name: value for name, value in frame.items() if value is not None}
 
 
 def _part(tile: Tile, name: str) -> tuple[dict[str, Any], Any]:
