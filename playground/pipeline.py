@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import geojson
@@ -14,7 +15,7 @@ import numpy as np
 from playground import answers, geo, imagery
 from playground.errors import AddressError, PayloadError
 from playground.mosaic import Fill
-from playground.predictor import OtherResult, ServedTile
+from playground.predictor import Limits, OtherResult, ServedTile
 from playground.settings import RunningSettings
 from playground.sources import open_source
 from playground.tiles import TileEngine, TileImage
@@ -72,17 +73,27 @@ class Pipeline:
         settings: zoom, padding, and which tiles are asked for.
         predict: a tile to a response, as ``format_prediction`` gives it.
         engine: where tiles come from; None for a service that only takes images.
+        admitted: a place for one request, see ``Predictor.admitted``.
     """
 
     def __init__(
-        self, settings: RunningSettings, predict: Callable[[Tile], dict[str, Any]], engine: TileEngine | None
+        self,
+        settings: RunningSettings,
+        predict: Callable[[Tile], dict[str, Any]],
+        engine: TileEngine | None,
+        admitted: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.settings = settings
         self._predict = predict
         self._engine = engine
+        self._admitted = admitted
 
-    def predict_tile(self, z: int, x: int, y: int) -> Outcome:
+    def predict_tile(self, z: int, x: int, y: int, abandoned: Callable[[], bool] | None = None) -> Outcome:
         """The answer for one tile, in lon/lat.
+
+        Args:
+            z, x, y: its address.
+            abandoned: tells whether nobody waits for the answer any more.
 
         Raises:
             AddressError: no such tile, or one at another zoom than the predictor's.
@@ -97,21 +108,21 @@ class Pipeline:
         if self._engine is None:
             raise PayloadError("this service has no tile source", "set TILES, or post an image")
         started = time.monotonic()
-        deadline = started + self.settings.timeout
-        image = self._engine.get(tile, deadline)
-        served = tile_of_image(image, deadline)
-        served.timing["fetch"] = time.monotonic() - started
-        outcome = self._answer(served, answers.Frame(tile, image.size, image.padding), started)
+        with self._admitted():
+            image = self._engine.get(tile, started + self.settings.fetch_seconds)
+            served = tile_of_image(image, started + self.settings.timeout, abandoned)
+            served.timing["fetch"] = time.monotonic() - started
+            outcome = self._answer(served, answers.Frame(tile, image.size, image.padding), started)
         if image.missing:
             outcome.report["missing_neighbours"] = list(image.missing)
         return outcome
 
-    def predict_lnglat(self, lng: float, lat: float) -> Outcome:
+    def predict_lnglat(self, lng: float, lat: float, abandoned: Callable[[], bool] | None = None) -> Outcome:
         """The answer for the tile that holds a place."""
         tile = geo.tile_of_lnglat(lng, lat, self.settings.zoom_level)
-        return self.predict_tile(tile.z, tile.x, tile.y)
+        return self.predict_tile(tile.z, tile.x, tile.y, abandoned)
 
-    def predict_image(self, data: bytes) -> Outcome:
+    def predict_image(self, data: bytes, abandoned: Callable[[], bool] | None = None) -> Outcome:
         """The answer for an encoded image, in its own pixels.
 
         Raises:
@@ -130,6 +141,7 @@ class Pipeline:
             "",
             data if isinstance(data, bytearray) else bytearray(data),
             deadline=started + self.settings.timeout,
+            abandoned=abandoned,
             padding=padding,
             size=width - 2 * padding if width == height else None,
             load_array=lambda: imagery.decode(data),
@@ -158,12 +170,46 @@ def open_engine(settings: RunningSettings) -> TileEngine | None:
     return TileEngine(open_source(settings.tiles), settings.padding, cast("Fill", settings.fill))
 
 
-def tile_of_image(image: TileImage, deadline: float | None) -> ServedTile:
+def limits_of(settings: RunningSettings) -> Limits:
+    """What one predictor process may take."""
+    return Limits(
+        predict_seconds=settings.predict_seconds,
+        load_seconds=settings.load_timeout,
+        backlog=settings.backlog,
+        max_requests=settings.max_requests,
+        memory_mb=settings.memory_limit_mb,
+    )
+
+
+def warmup_of(settings: RunningSettings) -> Callable[[], Tile] | None:
+    """A grey tile of the service's size, to be predicted before the first request; None where that is switched off."""
+    if settings.warmup == "none":
+        return None
+    size = TILE_SIZES[0]
+    pixels = np.full((size + 2 * settings.padding,) * 2 + (3,), 128, np.uint8)
+    tile = geo.check_tile(settings.zoom_level, 0, 0)
+    return lambda: ServedTile(
+        "warm-up",
+        bytearray(imagery.encode_png(pixels)),
+        z=tile.z,
+        x=tile.x,
+        y=tile.y,
+        padding=settings.padding,
+        size=size,
+        bounds=geo.bounds(tile),
+        resolution=geo.resolution(tile, size),
+        load_array=lambda: pixels,
+        load_valid=lambda: np.zeros(pixels.shape[:2], bool),
+    )
+
+
+def tile_of_image(image: TileImage, deadline: float | None, abandoned: Callable[[], bool] | None = None) -> ServedTile:
     """The partner's Tile of a fetched and padded tile."""
     tile: mercantile.Tile = image.tile
     return ServedTile(
         image.url,
         deadline=deadline,
+        abandoned=abandoned,
         z=tile.z,
         x=tile.x,
         y=tile.y,

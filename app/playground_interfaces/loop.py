@@ -1,7 +1,7 @@
 """The predictor process: loads the partner's class, then answers one tile after the other.
 
 It runs in the partner's own interpreter and imports the standard library only. The server starts it and holds the
-other end of the socket (``playground/predictor.py``).
+other end of the socket (``playground/predictor/``).
 """
 
 import importlib
