@@ -55,6 +55,7 @@ def main(descriptor):
     sys.meta_path.append(ContractFinder)
     try:
         request, _ = wire.receive()
+        workdir = request["workdir"]
         predictor = load(wire, request)
     except EOFError:
         return
@@ -66,6 +67,7 @@ def main(descriptor):
         except EOFError:
             return
         wire.send(*answer(wire, predictor, request, blob))
+        os.chdir(workdir)  # where the partner's relative paths are right, wherever this prediction went
 
 
 def die_with_parent():
