@@ -12,7 +12,7 @@ from flask import Flask
 
 from playground.pipeline import Pipeline, format_prediction, limits_of, open_engine, warmup_of
 from playground.predictor import InlinePredictor, Predictor, PredictorSpec, ProcessPredictor
-from playground.serving import create_app
+from playground.serving import create_app, lifecycle
 from playground.settings import RunningSettings, load_running
 
 __all__ = ["format_prediction", "load_config", "load_process", "make_app"]
@@ -36,6 +36,7 @@ def load_process(config: RunningSettings) -> Predictor:
         else ProcessPredictor(spec, limits_of(config), warmup_of(config))
     )
     process.start()
+    lifecycle.accompany(process)
     atexit.register(process.close)
     return process
 

@@ -93,6 +93,8 @@ class ProcessPredictor(Stateful):
             try:
                 reply, blob = session.predict(tile, self._eager, min(deadline, began + self.limits.predict_seconds))
             except (PredictorCrashedError, PredictorTimeoutError):
+                if self._state.phase == "stopped":
+                    raise PredictorNotReadyError("this server is shutting down", "try again elsewhere") from None
                 self._poison.add(tile)
                 # Here and not in the supervisor only: the next request must wait for the next process.
                 self._lose(session)

@@ -8,8 +8,10 @@ import orjson
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
+from playground.errors import PredictorNotReadyError
 from playground.pipeline import Outcome
 from playground.serving.json import json_response
+from playground.serving.lifecycle import is_draining
 from playground.serving.payload import read_payload
 from playground.serving.state import service
 
@@ -17,6 +19,13 @@ blueprint = Blueprint("predictions", __name__)
 
 GEOJSON = "application/geo+json"
 RAW_IMAGES = ("image/", "application/octet-stream")
+
+
+@blueprint.before_request
+def refuse_newcomers() -> None:
+    """While the server ends, send callers elsewhere."""
+    if is_draining():
+        raise PredictorNotReadyError("this server is shutting down", "try again: another one will answer")
 
 
 @blueprint.post("/predict")

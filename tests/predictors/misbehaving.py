@@ -62,3 +62,11 @@ class SegfaultsInConstructor(object):
 
 class NoPredict(object):
     pass
+
+
+class Slow(object):
+    """Takes its time."""
+
+    def predict(self, tile):
+        time.sleep(0.3)
+        return PredictionResult(tile)
