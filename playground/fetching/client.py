@@ -7,7 +7,7 @@ import os
 import threading
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from urllib.parse import urlsplit
@@ -89,26 +89,26 @@ class Client:
         headers: Mapping[str, str] | None = None,
         byte_range: tuple[int, int] | None = None,
         max_bytes: int,
-        shown: str | None = None,
+        shown: Callable[[], str] | None = None,
     ) -> Future[Fetched]:
         """Begin to fetch: as ``get``, without waiting. The future's callbacks run in the loop's thread: be quick.
 
         Failures are counted here, what came by who judges it (``count``).
 
         Args:
-            shown: the address for messages, without secrets.
+            shown: gives the address for messages, without secrets.
         """
-        shown = without_secrets(url) if shown is None else shown
+        shown = shown or partial(without_secrets, url)
         deadline = time.monotonic() + FETCH_SECONDS if deadline is None else deadline
         try:
             parts = self.policy.check(url)
         except UrlError as error:
             self.count("refused")
             hint = "add the host to ALLOWED_HOSTS if tiles are to come from there"
-            return _failed(FetchRefusedError(f"{shown}: it {error}", hint))
+            return _failed(FetchRefusedError(f"{shown()}: it {error}", hint))
         tools = self._ready()
         if tools is None:
-            return _failed(TileSourceError(f"{shown}: the source was closed"))
+            return _failed(TileSourceError(f"{shown()}: the source was closed"))
         sent = {**HEADERS, **(headers or {})}
         request = Request(tools, parts, shown, deadline, sent, byte_range=byte_range, max_bytes=max_bytes)
         tools.loop.call(request.begin)

@@ -52,7 +52,7 @@ class Request:
     Args:
         tools: shared with the client's other requests.
         url: checked already.
-        shown: the address as it may be shown.
+        shown: gives the address as it may be shown.
         deadline: the moment of ``time.monotonic()`` that all tries share.
         headers: to send; to other hosts, after a redirect, only Accept goes along.
         byte_range: first and last byte.
@@ -63,7 +63,7 @@ class Request:
         self,
         tools: Tools,
         url: Url,
-        shown: str,
+        shown: Callable[[], str],
         deadline: float,
         headers: Mapping[str, str],
         *,
@@ -114,7 +114,7 @@ class Request:
         breaker = self._tools.breaker(host)
         if refusal := breaker.refusal(now):
             hint = f"it is asked again in {breaker.seconds_left(now):.0f} seconds; until then all answers are like this"
-            self._fail(TileSourceError(f"{self._shown}: the tile server {host} {refusal}", hint), "failing")
+            self._fail(TileSourceError(f"{self._shown()}: the tile server {host} {refusal}", hint), "failing")
             return
         self._token = token
         policy = self._tools.policy
@@ -163,7 +163,7 @@ class Request:
         elif status in (408, 425, 429) or status >= 500:
             asked = _retry_after(transfer.answer.get("retry-after", ""))
             hint = f"it asks to wait {asked:.0f} seconds" if asked else "it may work later"
-            error = TileSourceError(f"{self._shown}: the tile server answers {status}", hint)
+            error = TileSourceError(f"{self._shown()}: the tile server answers {status}", hint)
             self._again(error, "throttled" if status == 429 else "failed", now, asked)
         else:
             self.future.set_result(Fetched(status, transfer.answer, transfer.body))
@@ -179,7 +179,7 @@ class Request:
         elif kind == "oversized":
             breaker.succeeded()
             error = TileSourceError(
-                f"{self._shown}: the answer is larger than {self._max_bytes} bytes", "that is more than was asked for"
+                f"{self._shown()}: the answer is larger than {self._max_bytes} bytes", "that is more than was asked for"
             )
             self._fail(error, "oversized")
         elif kind == "refused":
@@ -187,12 +187,12 @@ class Request:
             self._refused(f"{self._url.host} {words}")
         elif kind == "closed":
             breaker.gave_up()
-            self._fail(TileSourceError(f"{self._shown}: {words}"), "failed")
+            self._fail(TileSourceError(f"{self._shown()}: {words}"), "failed")
         else:
             self._blame(breaker, words, now)
             cut = kind == "truncated"
             words = "the answer is truncated: the connection ended early" if cut else words
-            error = TileSourceError(f"{self._shown}: {words}", "is the address right, and the server up?")
+            error = TileSourceError(f"{self._shown()}: {words}", "is the address right, and the server up?")
             self._again(error, "truncated" if cut else "failed", now)
 
     def _blame(self, breaker: Breaker, words: str, now: float) -> None:
@@ -202,7 +202,7 @@ class Request:
     def _redirect(self, location: str) -> None:
         self._redirects += 1
         if self._redirects > MAX_REDIRECTS:
-            error = TileSourceError(f"{self._shown}: more than {MAX_REDIRECTS} redirects", "is the address right?")
+            error = TileSourceError(f"{self._shown()}: more than {MAX_REDIRECTS} redirects", "is the address right?")
             self._fail(error, "failed")
             return
         try:
@@ -227,10 +227,10 @@ class Request:
 
     def _refused(self, words: str) -> None:
         hint = "add the host to ALLOWED_HOSTS if tiles are to come from there"
-        self._fail(FetchRefusedError(f"{self._shown}: {words}", hint), "refused")
+        self._fail(FetchRefusedError(f"{self._shown()}: {words}", hint), "refused")
 
     def _late(self) -> TileTimeoutError:
-        return TileTimeoutError(f"{self._shown}: no answer in time", LATE)
+        return TileTimeoutError(f"{self._shown()}: no answer in time", LATE)
 
     def _fail(self, error: TileSourceError, outcome: str) -> None:
         self._tools.counts.add(outcome)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
@@ -24,7 +26,7 @@ BLANK_BYTES = 4096
 
 
 def fetch_tile(
-    client: Client, tile: mercantile.Tile, url: str, deadline: float | None, shown: str | None = None
+    client: Client, tile: mercantile.Tile, url: str, deadline: float | None, shown: Callable[[], str] | None = None
 ) -> bytes:
     """An encoded tile, waited for.
 
@@ -33,7 +35,7 @@ def fetch_tile(
         tile: x, y, z, for messages.
         url: its address.
         deadline: see ``Client.get``.
-        shown: the address for messages, without secrets.
+        shown: gives the address for messages, without secrets.
 
     Raises:
         TileNotFoundError: 404, 410, 204, an empty answer or a wholly transparent picture.
@@ -43,10 +45,10 @@ def fetch_tile(
 
 
 def start_tile(
-    client: Client, tile: mercantile.Tile, url: str, deadline: float | None, shown: str | None = None
+    client: Client, tile: mercantile.Tile, url: str, deadline: float | None, shown: Callable[[], str] | None = None
 ) -> Future[bytes]:
     """Begin to fetch an encoded tile: as ``fetch_tile``, without waiting."""
-    where = without_secrets(url) if shown is None else shown
+    where = shown or functools.partial(without_secrets, url)
     result: Future[bytes] = Future()
     result.set_running_or_notify_cancel()
 
@@ -76,40 +78,40 @@ class _Judgement(Exception):  # noqa: N818 - carries an error, is none
         self.error = error
 
 
-def read_tile(fetched: Fetched, tile: mercantile.Tile, where: str) -> bytes:
+def read_tile(fetched: Fetched, tile: mercantile.Tile, where: Callable[[], str]) -> bytes:
     """The picture in an answer. Many servers say 200 to everything: what came decides."""
     status, data = fetched.status, fetched.body
     name = f"{tile.z}/{tile.x}/{tile.y}"
     if status in (204, 404, 410):
-        raise _Judgement("missing", TileNotFoundError(f"{where}: no imagery at {name} ({status})"))
+        raise _Judgement("missing", TileNotFoundError(f"{where()}: no imagery at {name} ({status})"))
     if status in (401, 403):
-        words = f"{where}: the tile server refuses us ({status})"
+        words = f"{where()}: the tile server refuses us ({status})"
         raise _Judgement("unauthorized", TileSourceError(words, "it wants credentials, or other ones"))
     if status != 200:
-        words = f"{where}: the tile server answers {status}"
+        words = f"{where()}: the tile server answers {status}"
         raise _Judgement("failed", TileSourceError(words, "is the address right?"))
     if not data:
-        raise _Judgement("missing", TileNotFoundError(f"{where}: no imagery at {name} (an empty answer)"))
+        raise _Judgement("missing", TileNotFoundError(f"{where()}: no imagery at {name} (an empty answer)"))
     if imagery.image_format(data) is None:
         what = imagery.describe(data)
         kind = {"an HTML page": "html", "a JSON document": "json"}.get(what, "wrong_type")
-        words = f"{where}: not an image but {what} (Content-Type {fetched.headers.get('content-type', 'of no type')})"
+        words = f"{where()}: not an image but {what} (Content-Type {fetched.headers.get('content-type', 'of no type')})"
         raise _Judgement(kind, TileSourceError(words, "open the address in a browser"))
     _check_picture(data, where)
     if _is_blank(data):
-        raise _Judgement("blank", TileNotFoundError(f"{where}: no imagery at {name} (a transparent picture)"))
+        raise _Judgement("blank", TileNotFoundError(f"{where()}: no imagery at {name} (a transparent picture)"))
     return data
 
 
-def _check_picture(data: bytes, where: str) -> None:
+def _check_picture(data: bytes, where: Callable[[], str]) -> None:
     try:
         width, height = imagery.image_size(data)
         if width * height <= MAX_PIXELS:
             imagery.check_whole(data)
             return
     except ImageError as error:
-        raise _Judgement("truncated", TileSourceError(f"{where}: {error.message}")) from error
-    words = f"{where}: a picture of {width} x {height} pixels is too large"
+        raise _Judgement("truncated", TileSourceError(f"{where()}: {error.message}")) from error
+    words = f"{where()}: a picture of {width} x {height} pixels is too large"
     raise _Judgement("oversized", TileSourceError(words, f"a tile has at most {MAX_PIXELS} pixels"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from typing import NamedTuple
@@ -15,6 +16,9 @@ PORTS = {"http": 80, "https": 443}
 MAX_LENGTH = 8192
 _HOST_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_PLACE = re.compile(r"[^/?]*")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_ODD = re.compile(r"[^\w/.?=&:,+~@%-]", re.ASCII)
 _SAFE = "%/:=&?~+!$,;'@()*[]|"
 
 
@@ -57,7 +61,7 @@ def parse_url(text: str) -> Url:
     """
     if len(text) > MAX_LENGTH:
         raise UrlError(f"is longer than {MAX_LENGTH} characters")
-    if re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", text):
+    if _CONTROLS.search(text):
         raise UrlError("has control characters")
     if "\\" in text:
         raise UrlError("has a backslash, which some read as a slash")
@@ -68,14 +72,16 @@ def parse_url(text: str) -> Url:
     if not rest.startswith("//"):
         raise UrlError("has no // after its scheme")
     rest = rest[2:].partition("#")[0]
-    end = next((i for i, letter in enumerate(rest) if letter in "/?"), len(rest))
-    place, target = rest[:end], rest[end:]
+    place = _PLACE.match(rest)[0]  # type: ignore[index]  # matches anything
+    target = rest[len(place) :]
     if "@" in place:
         raise UrlError("has a user or password before its host")
-    target = quote(target, safe=_SAFE)
+    if _ODD.search(target):
+        target = quote(target, safe=_SAFE)
     return Url(scheme, read_host(place, PORTS[scheme]), target if target.startswith("/") else "/" + target)
 
 
+@functools.lru_cache(1024)
 def read_host(text: str, default_port: int) -> Host:
     """A host with or without a port, as ``example.com``, ``example.com:8080`` or ``[::1]:8080``.
 

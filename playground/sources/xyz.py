@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -53,10 +54,14 @@ class XYZSource(TileSource):
         self._client = open_client(policy)
 
     def fetch(self, tile: mercantile.Tile, deadline: float | None = None) -> bytes:
-        return fetch_tile(self._client, tile, _fill_in(self._template, tile), deadline, self.url(tile))
+        return fetch_tile(
+            self._client, tile, _fill_in(self._template, tile), deadline, functools.partial(self.url, tile)
+        )
 
     def start(self, tile: mercantile.Tile, deadline: float | None = None) -> Future[bytes]:
-        return start_tile(self._client, tile, _fill_in(self._template, tile), deadline, self.url(tile))
+        return start_tile(
+            self._client, tile, _fill_in(self._template, tile), deadline, functools.partial(self.url, tile)
+        )
 
     def url(self, tile: mercantile.Tile) -> str:
         return _fill_in(self._shown, tile)
@@ -89,8 +94,16 @@ def _checked(template: str) -> str:
     return template
 
 
+@functools.lru_cache(64)
+def _parts(template: str) -> tuple[list[str], list[Callable[[mercantile.Tile], object]]]:
+    """The texts of a template, and what stands between them."""
+    pieces = re.split(r"\{([^{}]*)\}", template)
+    return pieces[::2], [PLACEHOLDERS[name] for name in pieces[1::2]]
+
+
 def _fill_in(template: str, tile: mercantile.Tile) -> str:
-    return re.sub(r"\{([^{}]*)\}", lambda match: f"{PLACEHOLDERS[match[1]](tile)}", template)
+    texts, places = _parts(template)
+    return texts[0] + "".join([f"{place(tile)}{text}" for place, text in zip(places, texts[1:], strict=True)])
 
 
 def _split_user(template: str) -> tuple[str, str]:
