@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import mercantile
+from PIL import Image
 
 from playground import imagery
 from playground.errors import ImageError, TileNotFoundError, TileSourceError
@@ -110,7 +111,8 @@ def _check_picture(data: bytes, where: Callable[[], str]) -> None:
             imagery.check_whole(data)
             return
     except ImageError as error:
-        raise _Judgement("truncated", TileSourceError(f"{where()}: {error.message}")) from error
+        kind = "oversized" if isinstance(error.__cause__, Image.DecompressionBombError) else "truncated"
+        raise _Judgement(kind, TileSourceError(f"{where()}: {error.message}")) from error
     words = f"{where()}: a picture of {width} x {height} pixels is too large"
     raise _Judgement("oversized", TileSourceError(words, f"a tile has at most {MAX_PIXELS} pixels"))
 

@@ -1,0 +1,536 @@
+"""Fetching over HTTP: what hostile servers are made of, deadlines, tries, the circuit breaker, credentials."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from email.utils import formatdate
+from pathlib import Path
+
+import mercantile
+import numpy as np
+import pytest
+from PIL import Image
+from tileserver import Answer, TileServer
+
+from playground.errors import SettingsError, TileNotFoundError, TileSourceError, TileTimeoutError
+from playground.fetching.client import Client, open_client
+from playground.fetching.credentials import Credentials, TokenEndpoint, basic
+from playground.fetching.outcomes import OUTCOMES
+from playground.fetching.policy import FetchPolicy
+from playground.fetching.tile import fetch_tile
+from playground.settings import load_running
+from playground.settings.secret import Secret, read_headers
+
+TILE = mercantile.Tile(3, 1, 2)
+MARGIN = 0.4
+"""Seconds that an answer may come after its deadline, on a machine that does other things, too."""
+
+
+def picture(kind: str = "png", **options: object) -> bytes:
+    out = io.BytesIO()
+    pixels = np.random.default_rng(1).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(out, kind, **options)
+    return out.getvalue()
+
+
+def transparent(size: int = 256, kind: str = "png") -> bytes:
+    out = io.BytesIO()
+    Image.new("RGBA", (size, size), (255, 255, 255, 0)).save(out, kind)
+    return out.getvalue()
+
+
+def bomb(size: int) -> bytes:
+    out = io.BytesIO()
+    Image.new("1", (size, size)).save(out, "png")
+    return out.getvalue()
+
+
+def client_of(server: TileServer, **options: object) -> Client:
+    return open_client(FetchPolicy(**{"backoff_seconds": 0.001, **options}).naming(server.address))  # type: ignore[arg-type]
+
+
+def told(client: Client) -> dict[str, int]:
+    """The counts that are not zero."""
+    return {kind: count for kind, count in client.counts().items() if count}
+
+
+# What comes
+
+
+def test_an_answer_as_it_is() -> None:
+    with TileServer({"/a?b=c%20d": Answer(b"hello", headers={"X-Thing": "1"})}) as server:
+        client = client_of(server)
+        fetched = client.get(server.address + "/a?b=c d", deadline=None, headers={"X-Mine": "2"}, max_bytes=5)
+        assert (fetched.status, fetched.body, fetched.headers["x-thing"]) == (200, b"hello", "1")
+        assert server.headers[0]["X-Mine"] == "2"
+        assert client.get(server.address + "/none", deadline=None, max_bytes=99).status == 404
+        assert told(client) == {"ok": 1, "missing": 1}
+        client.close()
+
+
+def test_a_part_of_a_file() -> None:
+    with TileServer({"/file": Answer(b"cde", 206)}) as server:
+        client = client_of(server)
+        fetched = client.get(server.address + "/file", deadline=None, byte_range=(2, 4), max_bytes=3)
+        assert (fetched.status, fetched.body) == (206, b"cde")
+        assert server.headers[0]["Range"] == "bytes=2-4"
+        assert "Accept-Encoding" not in server.headers[0]
+        client.get(server.address + "/file", deadline=None, max_bytes=3)
+        assert "Range" not in server.headers[1]
+        client.close()
+
+
+def test_what_is_packed_is_measured_unpacked() -> None:
+    packed = gzip.compress(bytes(10**6))
+    with TileServer({"/": Answer(packed, headers={"Content-Encoding": "gzip"})}) as server:
+        client = client_of(server)
+        assert client.get(server.address, deadline=None, max_bytes=10**6).body == bytes(10**6)
+        with pytest.raises(TileSourceError, match="larger than 999999 bytes"):
+            client.get(server.address, deadline=None, max_bytes=999_999)
+        client.close()
+
+
+HOSTILE: dict[str, tuple[object, str, type[Exception]]] = {
+    "whole": (Answer(picture()), "ok", type(None)),  # type: ignore[dict-item]
+    "404": (Answer(status=404), "missing", TileNotFoundError),
+    "410": (Answer(status=410), "missing", TileNotFoundError),
+    "204": (Answer(status=204), "missing", TileNotFoundError),
+    "empty": (Answer(b""), "missing", TileNotFoundError),
+    "blank png": (Answer(transparent()), "blank", TileNotFoundError),
+    "blank pixel": (Answer(transparent(1)), "blank", TileNotFoundError),
+    "blank webp": (Answer(transparent(kind="webp")), "blank", TileNotFoundError),
+    "html": (Answer(b"<!DOCTYPE html><p>Sorry"), "html", TileSourceError),
+    "json": (Answer(b'{"message": "sorry"}'), "json", TileSourceError),
+    "xml": (Answer(b"<?xml version='1.0'?><ServiceException/>"), "wrong_type", TileSourceError),
+    "noise": (Answer(bytes(range(256))), "wrong_type", TileSourceError),
+    "cut picture": (Answer(picture("jpeg")[:-50]), "truncated", TileSourceError),
+    "cut transfer": (Answer(picture()[:100], claimed_length=900), "truncated", TileSourceError),
+    "bomb": (Answer(bomb(30000)), "oversized", TileSourceError),
+    "small bomb": (Answer(bomb(3000)), "oversized", TileSourceError),
+    "cut bomb": (Answer(bomb(9000)[:-40]), "oversized", TileSourceError),
+    "oversized": (Answer(picture() + bytes(16 * 2**20)), "oversized", TileSourceError),
+    "endless": (Answer(bytes(2**16), endless=True), "oversized", TileSourceError),
+    "claims too much": (Answer(b"", claimed_length=2**40), "oversized", TileSourceError),
+    "401": (Answer(status=401), "unauthorized", TileSourceError),
+    "403": (Answer(status=403), "unauthorized", TileSourceError),
+    "400": (Answer(status=400), "failed", TileSourceError),
+    "429": (Answer(status=429), "throttled", TileSourceError),
+    "500": (Answer(status=500), "failed", TileSourceError),
+    "no http": (Answer(raw=b"220 ftp.example.com FTP server ready\r\n"), "failed", TileSourceError),
+    "hangs up": (Answer(raw=b""), "failed", TileSourceError),
+    "half a head": (Answer(raw=b"HTTP/1.1 200 OK\r\nContent-Le"), "truncated", TileSourceError),
+    "endless head": (Answer(raw=b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 10**5), "failed", TileSourceError),
+    "strange number": (Answer(raw=b"HTTP/1.1 999 What\r\nContent-Length: 0\r\n\r\n"), "failed", TileSourceError),
+    "ring": (Answer(status=302, headers={"Location": "/2/3/1"}), "failed", TileSourceError),
+    "redirect to nowhere": (Answer(status=302, headers={"Location": "http://[::1/"}), "refused", TileSourceError),
+    "redirect away": (Answer(status=302, headers={"Location": "http://example.com/"}), "refused", TileSourceError),
+    "slow loris": (Answer(picture(), drip_seconds=0.02), "timeout", TileTimeoutError),
+    "waits": (Answer(status=503, headers={"Retry-After": "99"}), "failed", TileSourceError),
+    "slow down": (Answer(status=429, headers={"Retry-After": "99"}), "throttled", TileSourceError),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_every_end_has_its_error_and_its_count(name: str) -> None:
+    answer, outcome, error = HOSTILE[name]
+    with TileServer({"/2/3/1": answer}) as server:
+        client = client_of(server)
+        deadline = time.monotonic() + (0.5 if outcome == "timeout" else 20)
+        if outcome == "ok":
+            assert fetch_tile(client, TILE, server.address + "/2/3/1", deadline) == picture()
+        else:
+            with pytest.raises(error, match="/2/3/1: "):
+                fetch_tile(client, TILE, server.address + "/2/3/1", deadline)
+        assert time.monotonic() < deadline + MARGIN
+        counts = {kind: count for kind, count in told(client).items() if kind in OUTCOMES}
+        assert counts == {outcome: 1}
+        client.close()
+
+
+def test_every_outcome_is_met() -> None:
+    """Here, but for the one of the circuit breaker below."""
+    assert {outcome for _, outcome, _ in HOSTILE.values()} == set(OUTCOMES) - {"failing"}
+
+
+# Time
+
+
+SLOW: dict[str, Callable[[str], object]] = {
+    "one byte at a time": lambda _: Answer(picture(), drip_seconds=0.02),
+    "silence": lambda _: Answer(picture(), wait_for=threading.Event()),
+    "always 503": lambda _: Answer(status=503),
+    "asks to wait a little": lambda _: Answer(status=429, headers={"Retry-After": "1"}),
+    "slow redirects": lambda path: Answer(
+        status=302, headers={"Location": path + "a"}, wait_for=threading.Barrier(2, timeout=0.15)
+    ),
+    "cut again and again": lambda _: Answer(b"abc", claimed_length=9),
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+@pytest.mark.parametrize("patience", [0.05, 0.4])
+def test_no_request_outlives_its_deadline(name: str, patience: float) -> None:
+    with TileServer(SLOW[name]) as server:
+        client = client_of(server, attempts=1000, backoff_seconds=0.1, breaker_failures=10**6)
+        started = time.monotonic()
+        with pytest.raises(TileSourceError):
+            client.get(server.address + "/", deadline=started + patience, max_bytes=10**6)
+        assert time.monotonic() - started < patience + MARGIN
+        client.close()
+
+
+def test_a_server_that_never_accepts() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        address = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        client = open_client(FetchPolicy().naming(address))
+        started = time.monotonic()
+        with pytest.raises(TileTimeoutError):
+            client.get(address, deadline=started + 0.2, max_bytes=99)
+        assert time.monotonic() - started < 0.2 + MARGIN
+        client.close()
+
+
+def test_a_deadline_that_has_passed_asks_nobody() -> None:
+    with TileServer({}) as server:
+        client = client_of(server)
+        with pytest.raises(TileTimeoutError):
+            client.get(server.address, deadline=time.monotonic() - 1, max_bytes=9)
+        assert server.connections == 0
+        client.close()
+
+
+@pytest.mark.parametrize("when", ["1", lambda: formatdate(time.time() + 2, usegmt=True)], ids=["seconds", "date"])
+def test_the_server_says_when_to_come_back(when: str | Callable[[], str]) -> None:
+    header = when if isinstance(when, str) else when()
+    with TileServer({"/": [Answer(status=429, headers={"Retry-After": header}), b"now"]}) as server:
+        client = client_of(server)
+        started = time.monotonic()
+        assert client.get(server.address, deadline=started + 10, max_bytes=9).body == b"now"
+        assert time.monotonic() - started > 0.9
+        assert client.counts()["retried"] == 1
+        client.close()
+
+
+@pytest.mark.parametrize(
+    "header", ["-5", "soon", "", "Wed, 99 Foo 2025 00:00:00 GMT", "٣", "Wed, 21 Oct 2015 07:28:00 GMT"]
+)
+def test_a_retry_after_that_says_nothing(header: str) -> None:
+    raw = f"HTTP/1.1 503 No\r\nRetry-After: {header}\r\nContent-Length: 0\r\n\r\n".encode()
+    with TileServer({"/": [Answer(raw=raw), b"now"]}) as server:
+        client = client_of(server)
+        assert client.get(server.address, deadline=time.monotonic() + 5, max_bytes=9).body == b"now"
+        client.close()
+
+
+def test_closing_frees_all_who_wait() -> None:
+    with TileServer(lambda _: Answer(wait_for=threading.Event())) as server:
+        client = client_of(server)
+        futures = [client.start(server.address + f"/{i}", deadline=None, max_bytes=9) for i in range(5)]
+        client.close()
+        for future in futures:
+            with pytest.raises(TileSourceError, match="closed"):
+                future.result(5)
+        with pytest.raises(TileSourceError, match="closed"):
+            client.get(server.address, deadline=None, max_bytes=9)
+
+
+# Connections
+
+
+def test_connections_are_kept_and_let_go() -> None:
+    with TileServer(lambda _: Answer(b"x")) as server:
+        client = client_of(server)
+        for _ in range(20):
+            futures = [client.start(f"{server.address}/{i}", deadline=None, max_bytes=9) for i in range(9)]
+            assert [future.result(5).body for future in futures] == [b"x"] * 9
+        assert server.connections <= 9
+        before = _open_files()
+        client.close()
+        assert _open_files() < before
+    for _ in range(3):  # nothing piles up
+        with TileServer(lambda _: Answer(b"x")) as server:
+            client = client_of(server)
+            client.get(server.address, deadline=None, max_bytes=9)
+            client.close()
+    assert _open_files() <= before
+
+
+def _open_files() -> int:
+    listing = Path("/proc/self/fd")
+    return len(list(listing.iterdir())) if listing.exists() else 0
+
+
+def test_sixteen_and_more_at_once() -> None:
+    together = threading.Barrier(24)
+    with TileServer(lambda _: Answer(b"x", wait_for=together)) as server:
+        client = client_of(server)
+        futures = [client.start(f"{server.address}/{i}", deadline=None, max_bytes=9) for i in range(24)]
+        assert [future.result(5).body for future in futures] == [b"x"] * 24
+        client.close()
+
+
+def test_a_forked_process_has_a_loop_of_its_own() -> None:
+    with TileServer(lambda _: Answer(b"x")) as server:
+        client = client_of(server)
+        client.get(server.address, deadline=None, max_bytes=9)
+        pid = os.fork()
+        if pid == 0:
+            body = client.get(server.address, deadline=time.monotonic() + 5, max_bytes=9).body
+            os._exit(0 if body == b"x" else 1)
+        assert os.waitpid(pid, 0)[1] == 0
+        assert client.get(server.address, deadline=None, max_bytes=9).body == b"x"
+        client.close()
+
+
+# The circuit breaker
+
+
+def test_a_server_that_is_down_is_left_alone_and_found_again() -> None:
+    up = threading.Event()
+    with TileServer(lambda _: Answer(b"x") if up.is_set() else Answer(status=500)) as server:
+        client = client_of(server, attempts=1, breaker_failures=5, breaker_seconds=0.2)
+
+        def get() -> bytes:
+            return client.get(server.address, deadline=time.monotonic() + 5, max_bytes=9).body
+
+        for _ in range(5):
+            with pytest.raises(TileSourceError, match="answers 500"):
+                get()
+        opened = time.monotonic()
+        with pytest.raises(TileSourceError, match=r"127.0.0.1:\d+ has been failing since .* \(5 tries.*500") as caught:
+            get()
+        assert "asked again in" in caught.value.hint
+        while server.requests["/"] == 5:  # one probe, which fails: it is left alone for twice as long
+            with pytest.raises(TileSourceError):
+                get()
+        assert 0.2 <= time.monotonic() - opened < 3
+        with pytest.raises(TileSourceError, match="6 tries"):
+            get()
+        up.set()
+        body = None
+        while body is None:
+            try:
+                body = get()
+            except TileSourceError as error:
+                assert "has been failing" in error.message  # noqa: PT017
+        assert time.monotonic() - opened >= 0.6
+        assert server.requests["/"] == 7
+        assert get() == b"x"
+        counts = told(client)
+        assert (counts["ok"], counts["failed"], counts["circuit_opened"]) == (2, 6, 2)
+        assert counts["failing"] > 1
+        client.close()
+
+
+def test_the_breaker_of_one_host_is_not_that_of_another() -> None:
+    with TileServer({}) as up, socket.create_server(("127.0.0.1", 0)) as closed:
+        down = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        closed.close()
+        policy = FetchPolicy(attempts=1, breaker_failures=2, breaker_seconds=60).naming(down, up.address)
+        client = open_client(policy)
+        for words in ("refused", "refused", "has been failing.*Connection refused"):
+            with pytest.raises(TileSourceError, match=words):
+                client.get(down, deadline=None, max_bytes=9)
+        assert client.get(up.address, deadline=None, max_bytes=99).status == 404
+        client.close()
+
+
+def test_missing_tiles_and_the_impatience_of_callers_do_not_count_as_down() -> None:
+    silent = Answer(wait_for=threading.Event())
+    with TileServer(lambda path: silent if path == "/slow" else None) as server:
+        client = client_of(server, attempts=1, breaker_failures=3)
+        for _ in range(5):
+            assert client.get(server.address, deadline=None, max_bytes=99).status == 404
+        for _ in range(5):
+            with pytest.raises(TileTimeoutError):
+                client.get(server.address + "/slow", deadline=time.monotonic() + 0.02, max_bytes=9)
+        assert client.get(server.address, deadline=None, max_bytes=99).status == 404
+        client.close()
+
+
+# Credentials
+
+
+SECRET = "hunter2hunter2"
+
+
+def running(**environ: str) -> FetchPolicy:
+    needed = {"PREDICTOR_PACKAGE": "a.b", "PREDICTOR_CLASS": "C", "ZOOM_LEVEL": "1"}
+    return FetchPolicy.of(load_running(None, {**needed, **environ}))
+
+
+@pytest.mark.parametrize(
+    ("environ", "name", "value"),
+    [
+        ({"TILES_HEADERS": json.dumps({"X-Key": SECRET})}, "X-Key", SECRET),
+        ({"TILES_HEADERS": f"X-Key: {SECRET}\nX-Other: 1"}, "X-Key", SECRET),
+        ({"TILES_BASIC": f"me:{SECRET}"}, "Authorization", basic(f"me:{SECRET}")[1].reveal()),
+        ({"TILES_BEARER": SECRET}, "Authorization", f"Bearer {SECRET}"),
+    ],
+)
+def test_credentials_go_to_the_source_and_to_nobody_else(environ: dict[str, str], name: str, value: str) -> None:
+    with TileServer({"/": b"there"}) as other:
+        there = Answer(status=302, headers={"Location": other.address})
+        with TileServer({"/": b"here", "/away": there}) as server:
+            policy = running(ALLOWED_HOSTS=other.address.removeprefix("http://"), **environ).naming(server.address)
+            client = open_client(policy)
+            assert client.get(server.address, deadline=None, max_bytes=9).body == b"here"
+            assert server.headers[0][name] == value
+            assert client.get(server.address + "/away", deadline=None, max_bytes=9).body == b"there"
+            assert name not in other.headers[0]
+            assert SECRET not in repr(policy)
+            client.close()
+
+
+def test_the_user_of_a_template_is_sent_and_not_shown() -> None:
+    from playground.sources.xyz import XYZSource
+
+    with TileServer({"/2/3/1": picture()}) as server:
+        source = XYZSource(server.template.replace("//", f"//me:{SECRET}%21@"))
+        assert source.fetch(TILE) == picture()
+        assert server.headers[0]["Authorization"] == basic(f"me:{SECRET}!")[1].reveal()
+        assert SECRET not in source.url(TILE)
+        source.close()
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"TILES_HEADERS": f"{SECRET}"}, "TILES_HEADERS"),
+        ({"TILES_HEADERS": json.dumps({"a": [SECRET]})}, "TILES_HEADERS"),
+        ({"TILES_HEADERS": json.dumps({"a": SECRET + "\r\nX: y"})}, "TILES_HEADERS"),
+        ({"TILES_BASIC": SECRET}, "TILES_BASIC"),
+        ({"TILES_BEARER": f"{SECRET} {SECRET}"}, "TILES_BEARER"),
+        ({"TILES_BEARER": SECRET, "TILES_BASIC": f"me:{SECRET}"}, "exclude each other"),
+        ({"TILES_BEARER": SECRET, "TILES_HEADERS": f"authorization: {SECRET}"}, "exclude each other"),
+        ({"TILES_CLIENT_SECRET": SECRET}, "only some are set"),
+        ({"TILES_TOKEN_URL": "ftp://a", "TILES_CLIENT_ID": "me", "TILES_CLIENT_SECRET": SECRET}, "TILES_TOKEN_URL"),
+        ({"ALLOWED_HOSTS": "https://a.example"}, "ALLOWED_HOSTS"),
+        ({"ALLOWED_HOSTS": "a.example:99999"}, "ALLOWED_HOSTS"),
+        ({"ALLOWED_HOSTS": "127.1"}, "ALLOWED_HOSTS"),
+    ],
+)
+def test_credentials_that_cannot_work_are_named_and_not_shown(environ: dict[str, str], words: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        running(**environ)
+    text = caught.value.message + caught.value.hint + "".join(caught.value.problems)
+    assert words in text
+    assert SECRET not in text
+
+
+def test_secrets_show_stars() -> None:
+    secret = Secret(SECRET)
+    assert f"{secret} {secret!r} {[secret]}" == "*** *** [***]"
+    assert secret == Secret(SECRET) != Secret("other")
+    assert read_headers("A: b: c\n\n D : e ") == {"A": "b: c", "D": "e"}
+
+
+class TokenServer:
+    """Gives tokens t0, t1, … and accepts the last ``alive`` of them; counts what it is asked."""
+
+    def __init__(self, expires_in: float = 3600, alive: int = 99) -> None:
+        self.expires_in, self.alive = expires_in, alive
+        self.given = 0
+        self.lock = threading.Lock()
+        self.server = TileServer(self.answer)
+
+    def answer(self, path: str) -> object:
+        if path == "/token":
+            with self.lock:
+                self.given += 1
+                return json.dumps({"access_token": f"t{self.given - 1}", "expires_in": self.expires_in}).encode()
+        token = self.server.headers[-1].get("Authorization", "").removeprefix("Bearer t")
+        accepted = token.isdigit() and self.given - self.alive <= int(token) < self.given
+        return Answer(token.encode(), 200 if accepted else 401)
+
+    def client(self) -> Client:
+        endpoint = TokenEndpoint(self.server.address + "/token", "m:e", Secret(SECRET))
+        return client_of(self.server, credentials=Credentials(token=endpoint))
+
+
+def test_a_token_is_got_once_for_all() -> None:
+    service = TokenServer()
+    with service.server as server:
+        client = service.client()
+        with ThreadPoolExecutor(8) as pool:
+            got = list(pool.map(lambda i: client.get(f"{server.address}/{i}", deadline=None, max_bytes=9), range(32)))
+        assert {fetched.status for fetched in got} <= {200, 401}
+        assert service.given == 1
+        assert server.bodies == [b"grant_type=client_credentials"]
+        posted = next(headers for headers in server.headers if "Content-Type" in headers)
+        assert posted["Authorization"] == basic(f"m%3Ae:{SECRET}")[1].reveal()
+        client.close()
+
+
+def test_a_token_is_renewed_at_half_its_life() -> None:
+    service = TokenServer(expires_in=1.0)
+    with service.server as server:
+        client = service.client()
+        started = time.monotonic()
+        seen = set()
+        while time.monotonic() < started + 0.9:
+            fetched = client.get(server.address, deadline=None, max_bytes=9)
+            assert fetched.status == 200
+            seen.add(fetched.body)
+        assert seen == {b"0", b"1"}
+        assert service.given == 2
+        client.close()
+
+
+def test_a_token_that_is_refused_is_renewed_once() -> None:
+    service = TokenServer()
+    with service.server as server:
+        client = service.client()
+        assert client.get(server.address, deadline=None, max_bytes=9).body == b"0"
+        service.given, service.alive = 5, 1  # the server forgot what it gave
+        assert client.get(server.address, deadline=None, max_bytes=9).body == b"5"
+        service.alive = 0
+        assert client.get(server.address, deadline=None, max_bytes=9).status == 401
+        assert service.given == 7
+        client.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Answer(status=401), "answers 401"),
+        (Answer(status=302, headers={"Location": "/other"}), "answers 302"),
+        (Answer(b"<html>"), "no token"),
+        (Answer(b'{"access_token": "a\\r\\nb"}'), "no token"),
+        (Answer(b'{"access_token": 5}'), "no token"),
+        (Answer(b"[]"), "no token"),
+        (Answer(bytes(2**17)), "size exceeded"),
+        (Answer(raw=b""), "could not be asked"),
+    ],
+)
+def test_a_token_server_that_fails(answer: Answer, words: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with TileServer({"/token": answer}) as server:
+        endpoint = TokenEndpoint(server.address + "/token", "me", Secret(SECRET))
+        client = client_of(server, credentials=Credentials(token=endpoint))
+        for _ in range(3):
+            with pytest.raises(TileSourceError, match=words) as caught:
+                client.get(server.address, deadline=time.monotonic() + 5, max_bytes=9)
+            assert SECRET not in f"{caught.value} {caught.value.hint} {caplog.text}"
+        assert server.requests == {"/token": 1}  # not asked again at once
+        client.close()
+
+
+def test_a_token_server_that_hangs_costs_the_deadline() -> None:
+    with TileServer({"/token": Answer(wait_for=threading.Event())}) as server:
+        endpoint = TokenEndpoint(server.address + "/token", "me", Secret(SECRET))
+        client = client_of(server, credentials=Credentials(token=endpoint))
+        started = time.monotonic()
+        with pytest.raises(TileTimeoutError):
+            client.get(server.address, deadline=started + 0.2, max_bytes=9)
+        assert time.monotonic() - started < 0.2 + MARGIN
+        client.close()
