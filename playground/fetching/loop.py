@@ -105,6 +105,9 @@ class Loop:
         self._ticket = itertools.count()
         self._asleep = False  # whether the thread must be woken
         self._closing = False
+        self.closed = False
+        """Whether nothing is begun any more: what is waiting is called a last time, to say so to whoever waits."""
+        self._lock = threading.Lock()
         self._ear, self._bell = socket.socketpair()
         self._ear.setblocking(False)
         self._bell.setblocking(False)
@@ -121,12 +124,16 @@ class Loop:
         self._thread = threading.Thread(target=self._run, name="fetching", daemon=True)
         self._thread.start()
 
-    def call(self, what: Callable[[], None]) -> None:
-        """Have something done by the loop's thread, soon. Once the loop is closed, nothing is done any more."""
-        self._calls.append(what)
+    def call(self, what: Callable[[], None]) -> bool:
+        """Have something done by the loop's thread, soon; False if the loop is closed, and it will never be."""
+        with self._lock:
+            if self.closed:
+                return False
+            self._calls.append(what)
         if self._asleep:
             self._asleep = False  # the next call need not wake it again
             self._ring()
+        return True
 
     def later(self, when: float, what: Callable[[], None]) -> None:
         """Have something done at a moment of ``time.monotonic()``."""
@@ -157,8 +164,12 @@ class Loop:
             while not self._closing:
                 self._turn()
         finally:
+            with self._lock:
+                self.closed = True
             for slot in list(self._running):
                 self._end(slot, Failure("closed", "the source was closed"))
+            for what in (*self._calls, *(what for _, _, what in self._timers)):
+                what()
             self._multi.close()
             self._selector.close()
             self._ear.close()
