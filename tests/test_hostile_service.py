@@ -146,3 +146,71 @@ def test_a_service_with_secrets_that_cannot_work_says_which(serve, tmp_path, env
     assert done.returncode != 0
     assert words in done.stderr + done.stdout
     assert "hunter2" not in done.stderr + done.stdout
+
+
+@pytest.fixture(scope="module")
+def by_url(serve) -> Iterator[tuple[RunningService, TileServer, TileServer]]:
+    """A service that may fetch for its callers from the first of two servers; its tiles come from the second."""
+    answers = {f"/{name.replace(' ', '-')}": answer for name, (answer, _, _) in HOSTILE.items()}
+    with TileServer(lambda path: answers.get(path.partition("?")[0])) as allowed, TileServer({}) as source:
+        allowed_hosts = allowed.address.removeprefix("http://")
+        started = serve("readers:Bytes", TILES=source.template, ALLOWED_HOSTS=allowed_hosts, TIMEOUT="2")
+        assert started.wait_loaded()["status"] == "ready"
+        yield started, allowed, source
+
+
+def test_an_image_by_its_url(by_url) -> None:
+    service, allowed, _ = by_url
+    response = service.post(json={"url": allowed.address + "/whole?api_key=hunter2"})
+    assert response.status_code == 200, response.text
+    properties = response.json()["prediction"]["features"][0]["properties"]
+    assert properties["length"] == len(picture())
+    assert properties["url"] == allowed.address + "/whole?api_key=***"
+    assert response.json()["tile"]["coordinates"] == "pixels"
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("404", 404),
+        ("empty", 404),
+        ("html", 400),
+        ("cut-picture", 400),
+        ("bomb", 400),
+        ("403", 502),
+        ("500", 502),
+        ("slow-loris", 504),
+        ("redirect-away", 400),
+        ("hangs-up", 502),
+        ("endless", 502),
+        ("ring", 502),
+    ],
+)
+def test_a_url_that_gives_no_image(by_url, name: str, status: int) -> None:
+    service, allowed, _ = by_url
+    response = service.post(json={"url": f"{allowed.address}/{name}"})
+    assert response.status_code == status, response.text
+    assert response.json()["message"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "{source}/whole",
+        "http://localhost:{port}/whole",
+        "http://127.1:{port}/",
+        "http://169.254.169.254/",
+        "file:///etc/hosts",
+        "http://127.0.0.1:{port}@evil.example/",
+        "",
+        "https://example.com/a.jpg",
+    ],
+)
+def test_a_url_that_is_not_allowed(by_url, url: str) -> None:
+    service, allowed, source = by_url
+    before = allowed.connections
+    url = url.format(source=source.address, port=allowed.address.rpartition(":")[2])
+    response = service.post(json={"url": url})
+    assert response.status_code == 400, response.text
+    assert response.json()["message"].startswith("the url ")
+    assert (allowed.connections, source.connections) == (before, 0)
