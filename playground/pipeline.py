@@ -107,10 +107,9 @@ class Pipeline:
         started = time.monotonic()
         deadline = started + self.settings.timeout
         image = self._engine.get(tile, deadline)
-        fetched = time.monotonic()
         served = tile_of_image(image, deadline)
+        served.timing["fetch"] = time.monotonic() - started
         outcome = self._answer(served, answers.Frame(tile, image.size, image.padding), started)
-        outcome.timing["fetch"] = _milliseconds(fetched - started)
         if image.missing:
             outcome.report["missing_neighbours"] = list(image.missing)
         return outcome
