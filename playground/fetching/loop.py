@@ -208,7 +208,7 @@ class Loop:
                 self._end(easy.slot, None if whole else Failure("truncated", "the head of the answer ends early"))
             for easy, code, words in failed:
                 slot: _Slot = easy.slot
-                self._end(slot, slot.failure or Failure(_FAILURES.get(code, "broken"), _cause(easy, words)))
+                self._end(slot, slot.failure or Failure(_FAILURES.get(code, "broken"), _cause(easy, code, words)))
 
     def _end(self, slot: _Slot, failure: Failure | None) -> None:
         transfer = slot.transfer
@@ -332,8 +332,9 @@ class _Slot:
         return socket.socket(family, kind, protocol)
 
 
-def _cause(easy: Any, words: str) -> str:
-    number = easy.getinfo(pycurl.OS_ERRNO)
+def _cause(easy: Any, code: int, words: str) -> str:
+    """Why, in few words: the system's own for a connection that failed (of several tried, the last one's)."""
+    number = easy.getinfo(pycurl.OS_ERRNO) if code == pycurl.E_COULDNT_CONNECT else 0
     return os.strerror(number) if number else words
 
 
