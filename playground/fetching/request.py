@@ -13,10 +13,11 @@ from urllib.parse import urljoin
 
 from playground.errors import FetchRefusedError, TileSourceError, TileTimeoutError
 from playground.fetching.breaker import Breaker
-from playground.fetching.loop import Failure, Loop, Transfer
+from playground.fetching.loop import Loop
 from playground.fetching.outcomes import Counts
 from playground.fetching.policy import FetchPolicy
 from playground.fetching.tokens import TokenKeeper
+from playground.fetching.transfer import Failure, Transfer
 from playground.fetching.urls import Host, Url, UrlError
 from playground.settings.secret import Secret
 
