@@ -45,6 +45,12 @@ bind = f"0.0.0.0:{os.environ.get('PORT') or '8080'}"
 graceful_timeout = 21
 when_ready = lifecycle.when_ready
 
+
+def on_starting(server):
+    """Look at the settings once, before the workers do."""
+    boot.check_settings(_app)
+
+
 # On SIGHUP the old workers go on until the new ones have loaded their models.
 on_reload = lifecycle.on_reload
 post_fork = lifecycle.post_fork
