@@ -40,6 +40,12 @@ SOURCES: dict[str, SourceKind] = {
         "imagery.mbtiles",
         "an MBTiles file of pictures",
     ),
+    "pmtiles": SourceKind(
+        r"((?!\w+://)|https?://)[^{}]*\.pmtiles(\?[^{}]*)?$",
+        "playground.sources.pmtiles:PMTilesSource",
+        "imagery.pmtiles",
+        "a PMTiles file of pictures, here or behind http(s)",
+    ),
 }
 
 
