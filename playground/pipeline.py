@@ -13,7 +13,10 @@ import numpy as np
 
 from playground import answers, geo, imagery
 from playground.errors import AddressError, PayloadError
+from playground.fetching.client import open_client
 from playground.fetching.policy import FetchPolicy
+from playground.fetching.tile import fetch_image
+from playground.fetching.urls import without_secrets
 from playground.mosaic import Fill
 from playground.predictor import OtherResult, ServedTile
 from playground.settings import RunningSettings
@@ -23,6 +26,8 @@ from playground_interfaces import PredictionResult, Tile
 
 TILE_SIZES = (256, 512)
 """Pixels along one side of the tiles that sources serve."""
+MAX_URL_BYTES = 32 * 1024 * 1024
+"""The largest image that is fetched for a caller: what a caller may post, too."""
 MAX_PIXELS = 64 * 1024 * 1024
 """The largest image that is decoded: 8192 x 8192."""
 
@@ -81,6 +86,8 @@ class Pipeline:
         self.settings = settings
         self._predict = predict
         self._engine = engine
+        policy = engine.source.policy if engine else None
+        self._client = open_client((policy or FetchPolicy.of(settings)).for_requests())
 
     def predict_tile(self, z: int, x: int, y: int) -> Outcome:
         """The answer for one tile, in lon/lat.
@@ -100,10 +107,9 @@ class Pipeline:
         started = time.monotonic()
         deadline = started + self.settings.timeout
         image = self._engine.get(tile, deadline)
-        fetched = time.monotonic()
         served = tile_of_image(image, deadline)
+        served.timing["fetch"] = time.monotonic() - started
         outcome = self._answer(served, answers.Frame(tile, image.size, image.padding), started)
-        outcome.timing["fetch"] = _milliseconds(fetched - started)
         if image.missing:
             outcome.report["missing_neighbours"] = list(image.missing)
         return outcome
@@ -113,14 +119,34 @@ class Pipeline:
         tile = geo.tile_of_lnglat(lng, lat, self.settings.zoom_level)
         return self.predict_tile(tile.z, tile.x, tile.y)
 
-    def predict_image(self, data: bytes) -> Outcome:
+    def predict_url(self, url: str) -> Outcome:
+        """The answer for the encoded image at an address, in its own pixels.
+
+        Raises:
+            UrlRefusedError: the configuration does not allow to fetch from there.
+            TileNotFoundError, TileSourceError: there is none; its server failed.
+            ImageError, PlaygroundError: as ``predict_image``.
+        """
+        started = time.monotonic()
+        data = fetch_image(self._client, url, started + self.settings.timeout, MAX_URL_BYTES)
+        fetched = time.monotonic()
+        outcome = self.predict_image(data, started, without_secrets(url))
+        outcome.timing["fetch"] = _milliseconds(fetched - started)
+        return outcome
+
+    def predict_image(self, data: bytes, started: float | None = None, url: str = "") -> Outcome:
         """The answer for an encoded image, in its own pixels.
+
+        Args:
+            data: the image.
+            started: when work on the request began, ``time.monotonic()``; None for now.
+            url: where the image is from, without secrets.
 
         Raises:
             ImageError: not an image, or too large a one.
             PlaygroundError: whatever the predictor raised.
         """
-        started = time.monotonic()
+        started = time.monotonic() if started is None else started
         width, height = imagery.check_image(data, MAX_PIXELS)
         imagery.check_whole(data)
         if imagery.is_turned(data):  # some readers follow EXIF and some don't: all shall see the same pixels
@@ -129,7 +155,7 @@ class Pipeline:
         # A square of a tile and its padding is a padded tile; anything else is an image without padding.
         padding = self.settings.padding if width == height and width - 2 * self.settings.padding in TILE_SIZES else 0
         served = ServedTile(
-            "",
+            url,
             data if isinstance(data, bytearray) else bytearray(data),
             deadline=started + self.settings.timeout,
             padding=padding,

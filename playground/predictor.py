@@ -109,7 +109,7 @@ class _Stateful:
 
     def wait_ready(self, timeout: float) -> PredictorState:
         with self._changed:
-            self._changed.wait_for(lambda: self._state.phase in LOADED, max(timeout, 0.0))
+            self._changed.wait_for(lambda: self._state.phase in LOADED, min(max(timeout, 0.0), threading.TIMEOUT_MAX))
             return self._state
 
     def _set(self, **changes: Any) -> None:
@@ -143,6 +143,7 @@ class ProcessPredictor(_Stateful):
         self.timeout = timeout
         self._process: Session | None = None
         self._session: Session | None = None
+        self._busy_since: float | None = None
         self._eager: list[str] = []
         self._turn = threading.Lock()
         self._places = threading.BoundedSemaphore(backlog + 1)
@@ -150,6 +151,12 @@ class ProcessPredictor(_Stateful):
 
     def start(self) -> None:
         self._supervisor.start()
+
+    def state(self) -> PredictorState:
+        state, since = self._state, self._busy_since
+        if state.phase == "ready" and since is not None:
+            return dataclasses.replace(state, phase="busy", since=since)
+        return state
 
     def close(self) -> None:
         self._set(phase="stopped")
@@ -166,7 +173,7 @@ class ProcessPredictor(_Stateful):
         with self._admitted(deadline):
             session = self._ready_session(deadline)
             began = time.monotonic()
-            self._set(phase="busy")
+            self._busy_since = time.time()
             try:
                 reply, blob = session.predict(tile, self._eager, deadline)
             except (PredictorCrashedError, PredictorTimeoutError):
@@ -174,8 +181,7 @@ class ProcessPredictor(_Stateful):
                 self._lose(session)
                 raise
             finally:
-                if self._session is session:
-                    self._set(phase="ready")
+                self._busy_since = None
             self._eager = reply.get("read", self._eager)
         timing = getattr(tile, "timing", {})
         timing["queue"] = began - asked

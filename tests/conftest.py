@@ -58,7 +58,7 @@ def start_predictor() -> Iterator:
     """Start one of tests/predictors: ``start_predictor("documented:Process", python=...)``; stopped afterwards."""
     started: list[ProcessPredictor] = []
 
-    def start(target: str, python: str = sys.executable, timeout: float = 20, backlog: int = 6) -> ProcessPredictor:
+    def start(target: str, python: str = sys.executable, timeout: float = 60, backlog: int = 6) -> ProcessPredictor:
         package, _, class_name = target.partition(":")
         predictor = ProcessPredictor(PredictorSpec(package, class_name, PREDICTORS, python), timeout, backlog)
         started.append(predictor)

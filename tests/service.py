@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
+import re
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,3 +67,24 @@ def start_service(
         assert process.poll() is None and time.monotonic() < deadline, log.read_text()  # noqa: PT018
     url = log.read_text().split("Listening at: ")[1].split()[0]
     return RunningService(process, url, log)
+
+
+@contextlib.contextmanager
+def serving(command: list[str], cwd: Path, environ: dict[str, str] | None = None) -> Iterator[str]:
+    """Run `playground serve` as a person would; its address once it says that it is ready."""
+    process = subprocess.Popen(command, cwd=cwd, env=environ, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    said = []
+    try:
+        for line in process.stderr:
+            said.append(line)
+            ready = re.search(r"ready at (http://\S+)", line)
+            if ready:
+                # What is still said must go somewhere, or the service would wait for a reader.
+                threading.Thread(target=process.stderr.read, daemon=True).start()
+                yield ready[1]
+                return
+        raise AssertionError("".join(said))
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0

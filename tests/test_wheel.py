@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import subprocess
@@ -10,7 +11,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import requests
+import rfc7946
 from packaging.metadata import parse_email
+from PIL import Image
+from service import serving
 from test_generate import LEAST, files_in
 
 from playground.wrap.render import render_context
@@ -23,6 +28,15 @@ ZOOM_LEVEL: 16
 PADDING: 24
 PREDICTOR_CLASS: ShipDetector
 PREDICTOR_PACKAGE: ship_detection.predictor
+"""
+SHIPS = """\
+from playground_interfaces import PredictionResult
+
+class Ships:
+    def predict(self, tile):
+        result = PredictionResult(tile)
+        result.add_box("ship", (1, 2, 3, 4), 0.5)
+        return result
 """
 
 
@@ -60,25 +74,58 @@ def test_metadata_is_the_real_one_without_the_readme(real_wheel: Path):
     assert mine == theirs, "this checkout was installed long ago: uv pip install -e ."
 
 
-def test_generate_from_an_installed_wheel(real_wheel: Path, tmp_path: Path):
-    """Installed elsewhere, run in an empty folder, every byte as from the checkout."""
-    venv, empty = tmp_path / "venv", tmp_path / "empty"
-    empty.mkdir()
+@dataclasses.dataclass(frozen=True)
+class Installed:
+    """The library installed from its wheel, with its dependencies and nothing else, and an empty folder."""
+
+    bin: Path
+    folder: Path
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [str(self.bin / command[0]), *command[1:]],
+            cwd=self.folder,
+            env=self.environ,
+            capture_output=True,
+            check=False,
+        )
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
+
+
+@pytest.fixture(scope="module")
+def installed(real_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    folder = tmp_path_factory.mktemp("elsewhere")
     uv = [sys.executable, "-m", "uv"]
-    subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(venv)], check=True)
-    python = str(venv / "bin" / "python")
-    # The dependencies are this environment's; only the library itself comes from the wheel.
-    subprocess.run([*uv, "pip", "install", "--quiet", "--python", python, "--no-deps", str(real_wheel)], check=True)
-    site = next((venv / "lib").glob("python*/site-packages"))
-    (site / "zz_dependencies.pth").write_text(f"{Path(pytest.__file__).parent.parent}\n")
-    (empty / "service.yaml").write_text(SERVICE)
-    command = [str(venv / "bin" / "playground"), "generate", "service.yaml", "-o", "out"]
-    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    told = subprocess.run(command, cwd=empty, env=environ, capture_output=True, text=True, check=False)
+    subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(folder / "venv")], check=True)
+    python = str(folder / "venv" / "bin" / "python")
+    subprocess.run([*uv, "pip", "install", "--quiet", "--python", python, str(real_wheel)], check=True)
+    (folder / "empty").mkdir()
+    return Installed(folder / "venv" / "bin", folder / "empty")
+
+
+def test_generate_from_an_installed_wheel(installed: Installed):
+    """Installed elsewhere, run in an empty folder, every byte as from the checkout."""
+    (installed.folder / "service.yaml").write_text(SERVICE)
+    told = installed.run("playground", "generate", "service.yaml", "-o", "out")
     assert told.returncode == 0, told.stderr
-    code = "import playground; print(playground.__file__)"
-    where = subprocess.run([python, "-c", code], cwd=empty, env=environ, capture_output=True, text=True, check=True)
-    assert Path(where.stdout).is_relative_to(site)
-    generated = files_in(empty / "out")
+    where = installed.run("python", "-c", "import playground; print(playground.__file__)").stdout.decode()
+    assert Path(where).is_relative_to(installed.bin.parent)
+    generated = files_in(installed.folder / "out")
     del generated[".playground-files"]
     assert generated == render_context(LEAST)
+
+
+def test_serve_and_predict_from_an_installed_wheel(installed: Installed):
+    (installed.folder / "ships.py").write_text(SHIPS)
+    Image.new("RGB", (64, 64)).save(installed.folder / "tile.png")
+    told = installed.run("playground", "predict", "tile.png", "--predictor", "ships:Ships")
+    assert told.returncode == 0, told.stderr
+    rfc7946.check_text(told.stdout, degrees=False)
+    command = [str(installed.bin / "playground"), "serve", "--predictor", "ships:Ships", "--port", "0"]
+    with serving(command, installed.folder, installed.environ) as url:
+        image = (installed.folder / "tile.png").read_bytes()
+        answer = requests.post(f"{url}/predict", data=image, headers={"Content-Type": "image/png"}, timeout=30)
+        assert len(answer.json()["prediction"]["features"]) == 1

@@ -13,21 +13,38 @@ MAX_HEAD = 64 * 1024 * 1024
 BUFFER = 64 * 1024
 """Bytes: most frames arrive in one read."""
 
-encode = json.JSONEncoder(separators=(",", ":")).encode
+ENCODER = json.JSONEncoder(separators=(",", ":"))
+
+
+def encode_json(head):
+    """A head as bytes."""
+    return ENCODER.encode(head).encode("utf-8")
+
+
+def decode_json(encoded):
+    """The head that bytes hold."""
+    return json.loads(encoded.decode("utf-8"))
 
 
 class Wire(object):
-    """One end of the connection."""
+    """One end of the connection.
 
-    def __init__(self, sock):
+    Args:
+        sock: a connected stream socket.
+        encode, decode: a head to bytes and back; JSON, by a faster library where there is one.
+    """
+
+    def __init__(self, sock, encode=encode_json, decode=decode_json):
         self.socket = sock
+        self.encode = encode
+        self.decode = decode
         self._buffer = bytearray(BUFFER)
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
 
     def send(self, head, blobs=()):
         """Send one frame: ``head`` a dict, ``blobs`` bytes-like parts that travel one after the other as one blob."""
-        encoded = encode(head).encode("utf-8")
+        encoded = self.encode(head)
         views = [memoryview(blob).cast("B") for blob in blobs]
         lengths = LENGTHS.pack(len(encoded), sum([len(view) for view in views]))
         self.socket.sendall(b"".join([lengths, encoded] + views))
@@ -45,17 +62,20 @@ class Wire(object):
         head_length, blob_length = LENGTHS.unpack(self._take(LENGTHS.size))
         if head_length > MAX_HEAD:
             raise ValueError("not a frame: a head of %d bytes" % head_length)
-        head = json.loads(self._take(head_length).decode("utf-8"))
-        return head, self._take(blob_length)
+        return self.decode(self._take(head_length)), self._take(blob_length)
 
     def _take(self, count):
         """The next bytes: from the buffer first; what is still to come is read straight to where it belongs."""
         if self._start == self._end and 0 < count < BUFFER:
             self._start, self._end = 0, self._read(self._view)
+        start, end = self._start, self._start + count
+        if end <= self._end:
+            self._start = end
+            return self._buffer[start:end]
         data = bytearray(count)
-        done = min(count, self._end - self._start)
-        data[:done] = self._view[self._start : self._start + done]
-        self._start += done
+        done = self._end - start
+        data[:done] = self._view[start : self._end]
+        self._start = self._end
         view = memoryview(data)
         while done < count:
             done += self._read(view[done:])

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from playground.commands.console import console
 from playground.commands.target import Target, find_target, predictor_options
-from playground.errors import PlaygroundError
+from playground.errors import PlaygroundError, PredictorNotReadyError
 from playground.pipeline import Outcome, Pipeline, format_prediction, open_engine
 from playground.predictor import ProcessPredictor
 from playground.predictor_process import PredictorSpec
@@ -61,6 +61,9 @@ def predict(
 
 def _predict(target: Target, what: str | None, at: tuple[float, float] | None) -> Outcome:
     settings = target.running_settings()
+    written = ADDRESS.fullmatch(what or "")
+    address = [int(number) for number in written.groups()] if written else []
+    image = _read_image(what) if what is not None and not written else None
     spec = PredictorSpec(
         settings.predictor_package,
         settings.predictor_class,
@@ -74,15 +77,14 @@ def _predict(target: Target, what: str | None, at: tuple[float, float] | None) -
     try:
         with console.status(f"loading {settings.predictor_package}:{settings.predictor_class} …"):
             state = predictor.wait_ready(float("inf"))
-        if state.phase == "failed" and state.traceback:
-            console.print(escape(state.traceback), soft_wrap=True)
+        if state.phase == "failed":
+            console.print(escape(state.traceback or ""), soft_wrap=True)
+            raise PredictorNotReadyError(f"the predictor could not be loaded: {state.error}")
         if at is not None:
             return pipeline.predict_lnglat(*at)
-        address = ADDRESS.fullmatch(what or "")
-        if address:
-            z, x, y = (int(number) for number in address.groups())
-            return pipeline.predict_tile(z, x, y)
-        return pipeline.predict_image(_read_image(str(what)))
+        if image is not None:
+            return pipeline.predict_image(image)
+        return pipeline.predict_tile(*address)
     finally:
         predictor.close()
         if engine is not None:

@@ -111,7 +111,8 @@ class Client:
             return _failed(TileSourceError(f"{shown()}: the source was closed"))
         sent = {**HEADERS, **(headers or {})}
         request = Request(tools, parts, shown, deadline, sent, byte_range=byte_range, max_bytes=max_bytes)
-        tools.loop.call(request.begin)
+        if not tools.loop.call(request.begin):
+            request.give_up()
         return request.future
 
     def count(self, kind: str) -> None:

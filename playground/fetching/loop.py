@@ -29,7 +29,11 @@ _POLL = {
     pycurl.POLL_OUT: selectors.EVENT_WRITE,
     pycurl.POLL_INOUT: selectors.EVENT_READ | selectors.EVENT_WRITE,
 }
-_FAILURES = {pycurl.E_OPERATION_TIMEDOUT: "timeout", pycurl.E_PARTIAL_FILE: "truncated", 63: "oversized"}
+_FAILURES = {
+    pycurl.E_OPERATION_TIMEDOUT: "timeout",
+    pycurl.E_PARTIAL_FILE: "truncated",
+    pycurl.E_FILESIZE_EXCEEDED: "oversized",
+}
 
 
 class Failure(NamedTuple):
@@ -101,6 +105,9 @@ class Loop:
         self._ticket = itertools.count()
         self._asleep = False  # whether the thread must be woken
         self._closing = False
+        self.closed = False
+        """Whether nothing is begun any more: what is waiting is called a last time, to say so to whoever waits."""
+        self._lock = threading.Lock()
         self._ear, self._bell = socket.socketpair()
         self._ear.setblocking(False)
         self._bell.setblocking(False)
@@ -117,12 +124,16 @@ class Loop:
         self._thread = threading.Thread(target=self._run, name="fetching", daemon=True)
         self._thread.start()
 
-    def call(self, what: Callable[[], None]) -> None:
-        """Have something done by the loop's thread, soon. Once the loop is closed, nothing is done any more."""
-        self._calls.append(what)
+    def call(self, what: Callable[[], None]) -> bool:
+        """Have something done by the loop's thread, soon; False if the loop is closed, and it will never be."""
+        with self._lock:
+            if self.closed:
+                return False
+            self._calls.append(what)
         if self._asleep:
             self._asleep = False  # the next call need not wake it again
             self._ring()
+        return True
 
     def later(self, when: float, what: Callable[[], None]) -> None:
         """Have something done at a moment of ``time.monotonic()``."""
@@ -153,8 +164,12 @@ class Loop:
             while not self._closing:
                 self._turn()
         finally:
+            with self._lock:
+                self.closed = True
             for slot in list(self._running):
                 self._end(slot, Failure("closed", "the source was closed"))
+            for what in (*self._calls, *(what for _, _, what in self._timers)):
+                what()
             self._multi.close()
             self._selector.close()
             self._ear.close()
@@ -188,7 +203,9 @@ class Loop:
         while more and self._running:
             more, succeeded, failed = self._multi.info_read()
             for easy in succeeded:
-                self._end(easy.slot, None)
+                # curl lets a head that breaks off pass as an answer without a body.
+                whole = easy.slot.headed
+                self._end(easy.slot, None if whole else Failure("truncated", "the head of the answer ends early"))
             for easy, code, words in failed:
                 slot: _Slot = easy.slot
                 self._end(slot, slot.failure or Failure(_FAILURES.get(code, "broken"), _cause(easy, words)))
@@ -227,6 +244,8 @@ class _Slot:
     def __init__(self) -> None:
         self.transfer: Transfer | None = None
         self.failure: Failure | None = None
+        self.headed = False
+        """Whether the head of the answer came to its end."""
         self.easy: Any = pycurl.Curl()
         self.easy.slot = self
         for option, value in (
@@ -238,7 +257,6 @@ class _Slot:
             (pycurl.TCP_KEEPALIVE, 1),
             (pycurl.DNS_CACHE_TIMEOUT, 60),
             (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS),
-            (pycurl.PIPEWAIT, 1),
             (pycurl.PATH_AS_IS, 1),
             (pycurl.BUFFERSIZE, 2**17),
             (pycurl.LOW_SPEED_LIMIT, SILENT_BYTES),
@@ -251,7 +269,7 @@ class _Slot:
             self.easy.setopt(option, value)
 
     def prepare(self, transfer: Transfer) -> None:
-        self.transfer, self.failure = transfer, None
+        self.transfer, self.failure, self.headed = transfer, None, False
         set_option = self.easy.setopt
         milliseconds = max(1, int(transfer.seconds * 1000))
         set_option(pycurl.URL, transfer.url)
@@ -259,6 +277,9 @@ class _Slot:
         set_option(pycurl.TIMEOUT_MS, milliseconds)
         set_option(pycurl.CONNECTTIMEOUT_MS, min(milliseconds, int(CONNECT_SECONDS * 1000)))
         set_option(pycurl.PROXY, transfer.proxy)
+        set_option(pycurl.MAXFILESIZE_LARGE, transfer.max_bytes)
+        # One TLS handshake for all, if the server then takes them all on one connection (HTTP/2).
+        set_option(pycurl.PIPEWAIT, transfer.url.startswith("https"))
         if transfer.byte_range is None:
             self.easy.unsetopt(pycurl.RANGE)
             set_option(pycurl.ACCEPT_ENCODING, "gzip, deflate")
@@ -277,11 +298,13 @@ class _Slot:
         transfer = self.transfer
         assert transfer is not None
         if line[:5] == b"HTTP/":
+            self.headed = False
             transfer.answer.clear()  # what came before was a 1xx, or a proxy's
         else:
             name, colon, value = line.decode("latin-1").partition(":")
             if colon:
                 transfer.answer[name.lower()] = value.strip()
+            self.headed = not line.strip()
 
     def _on_body(self, chunk: bytes) -> int | None:
         transfer = self.transfer

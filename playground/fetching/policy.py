@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from playground.errors import UrlRefusedError
+from playground.errors import SettingsError, UrlRefusedError
 from playground.fetching.addresses import METADATA, is_address, why_not_public
 from playground.fetching.credentials import Credentials, read_credentials
 from playground.fetching.urls import PORTS, Host, Url, UrlError, parse_url, read_host, without_secrets
@@ -55,7 +55,11 @@ class FetchPolicy:
         Raises:
             SettingsError: one of them cannot be read.
         """
-        return cls(allowed_hosts=frozenset(read_hosts(settings.allowed_hosts)), credentials=read_credentials(settings))
+        try:
+            hosts = frozenset(read_hosts(settings.allowed_hosts))
+        except UrlError as error:
+            raise SettingsError(f"ALLOWED_HOSTS {error}", "list them like cdn.example.com, 10.1.2.3:8080") from None
+        return cls(allowed_hosts=hosts, credentials=read_credentials(settings))
 
     def naming(self, *addresses: str) -> FetchPolicy:
         """The policy for a source that the operator named, by its URLs or templates.

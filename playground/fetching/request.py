@@ -86,6 +86,9 @@ class Request:
 
     def begin(self) -> None:
         """The first try, or the next."""
+        if self._tools.loop.closed:
+            self.give_up()
+            return
         tokens = self._tools.tokens
         if tokens is None or self._url.host not in self._tools.policy.source_hosts:
             self._send(None, None)
@@ -101,6 +104,10 @@ class Request:
         tokens.use(send)
         if waiting:
             self._tools.loop.later(self._deadline, lambda: send(None, self._late()))
+
+    def give_up(self) -> None:
+        """The loop is closed."""
+        self._fail(TileSourceError(f"{self._shown()}: the source was closed"), "failed")
 
     def _send(self, token: Secret | None, error: TileSourceError | None) -> None:
         if error is not None:
@@ -187,7 +194,7 @@ class Request:
             self._refused(f"{self._url.host} {words}")
         elif kind == "closed":
             breaker.gave_up()
-            self._fail(TileSourceError(f"{self._shown()}: {words}"), "failed")
+            self.give_up()
         else:
             self._blame(breaker, words, now)
             cut = kind == "truncated"
@@ -233,6 +240,8 @@ class Request:
         return TileTimeoutError(f"{self._shown()}: no answer in time", LATE)
 
     def _fail(self, error: TileSourceError, outcome: str) -> None:
+        if self.future.done():
+            return  # by the loop's last words
         self._tools.counts.add(outcome)
         self.future.set_exception(error)
 

@@ -8,9 +8,11 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import mercantile
+from PIL import Image
 
 from playground import imagery
-from playground.errors import ImageError, TileNotFoundError, TileSourceError
+from playground.errors import FetchRefusedError, ImageError, TileNotFoundError, TileSourceError, UrlRefusedError
+from playground.fetching.policy import check_request_url
 from playground.fetching.urls import without_secrets
 
 if TYPE_CHECKING:
@@ -71,6 +73,27 @@ def start_tile(
     return result
 
 
+def fetch_image(client: Client, url: str, deadline: float | None, max_bytes: int) -> bytes:
+    """The bytes at an address that a caller named; whether they are an image is another question.
+
+    Raises:
+        UrlRefusedError: the address, or where it leads to, is not allowed.
+        TileNotFoundError: there is nothing.
+        TileSourceError, TileTimeoutError: the server failed, or refuses us.
+    """
+    check_request_url(client.policy, url)
+    where = without_secrets(url)
+    try:
+        fetched = client.get(url, deadline=deadline, max_bytes=max_bytes)
+    except FetchRefusedError as error:
+        raise UrlRefusedError(error.message, error.hint) from error
+    if fetched.status in (204, 404, 410) or (fetched.status == 200 and not fetched.body):
+        raise TileNotFoundError(f"{where}: there is nothing ({fetched.status})", "is the address right?")
+    if fetched.status != 200:
+        raise TileSourceError(f"{where}: its server answers {fetched.status}", "is the address right?")
+    return fetched.body
+
+
 class _Judgement(Exception):  # noqa: N818 - carries an error, is none
     def __init__(self, kind: str, error: TileNotFoundError | TileSourceError) -> None:
         super().__init__(kind)
@@ -110,7 +133,8 @@ def _check_picture(data: bytes, where: Callable[[], str]) -> None:
             imagery.check_whole(data)
             return
     except ImageError as error:
-        raise _Judgement("truncated", TileSourceError(f"{where()}: {error.message}")) from error
+        kind = "oversized" if isinstance(error.__cause__, Image.DecompressionBombError) else "truncated"
+        raise _Judgement(kind, TileSourceError(f"{where()}: {error.message}")) from error
     words = f"{where()}: a picture of {width} x {height} pixels is too large"
     raise _Judgement("oversized", TileSourceError(words, f"a tile has at most {MAX_PIXELS} pixels"))
 

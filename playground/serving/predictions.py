@@ -20,7 +20,7 @@ RAW_IMAGES = ("image/", "application/octet-stream")
 @blueprint.post("/predict")
 @blueprint.post("/")
 def predict() -> Response:
-    """Predict the tile, the place or the image of the body."""
+    """Predict the tile, the place or the image of the body, or the image that it names."""
     media_type = request.mimetype
     if media_type.startswith(RAW_IMAGES):
         return respond(service().pipeline.predict_image(request.get_data()))
@@ -30,6 +30,8 @@ def predict() -> Response:
     pipeline = service().pipeline
     if payload.image is not None:
         return respond(pipeline.predict_image(payload.image))
+    if payload.url is not None:
+        return respond(pipeline.predict_url(payload.url))
     if payload.place is not None:
         return respond(pipeline.predict_lnglat(*payload.place))
     return respond(pipeline.predict_tile(*payload.address))

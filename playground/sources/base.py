@@ -10,6 +10,7 @@ from concurrent.futures import Future
 import mercantile
 
 from playground.errors import TileTimeoutError
+from playground.fetching.policy import FetchPolicy
 from playground.fetching.urls import without_secrets
 
 __all__ = ["SourceInfo", "TileSource", "name_of", "seconds_left", "without_secrets"]
@@ -40,6 +41,9 @@ class TileSource(abc.ABC):
     """Whether a tile comes without waiting for anyone, so that threads would cost more than they bring."""
     takes_policy = False
     """Whether the constructor takes a ``FetchPolicy`` too, because it fetches over HTTP: ``Source(text, policy)``."""
+
+    policy: FetchPolicy | None = None
+    """The policy that it fetches by, its own hosts included; None for one that fetches nothing."""
 
     @abc.abstractmethod
     def fetch(self, tile: mercantile.Tile, deadline: float | None = None) -> bytes:

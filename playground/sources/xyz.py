@@ -51,6 +51,7 @@ class XYZSource(TileSource):
             policy = policy.naming(*(_fill_in(self._template, mercantile.Tile(x, 0, 2)) for x in range(3)))
         except UrlError as error:
             raise SourceSettingsError(f"{self._shown} {error}", "write https://host/{z}/{x}/{y}.jpg") from None
+        self.policy = policy
         self._client = open_client(policy)
 
     def fetch(self, tile: mercantile.Tile, deadline: float | None = None) -> bytes:

@@ -1,0 +1,1 @@
+"""Finds seas and lakes in Blue Marble imagery."""
