@@ -31,6 +31,7 @@ class LocalFile:
         except OSError as error:
             raise SourceSettingsError(f"{text} cannot be opened: {error.strerror}") from error
         self._name = path.name
+        self.policy = None
 
     def read(self, offset: int, length: int, deadline: float | None = None) -> bytes:
         """The bytes from ``offset`` on, fewer than ``length`` where the file ends.
@@ -81,6 +82,7 @@ class RemoteFile:
             policy = policy.naming(self._url)
         except UrlError as error:
             raise SourceSettingsError(f"{self._shown} {error}", "write https://host/name") from None
+        self.policy = policy
         self._client = open_client(policy)
         self._etag: str | None = None
 

@@ -54,6 +54,7 @@ class PMTilesSource(TileSource):
         self._shown = without_secrets(text)
         self.local = not text.lower().startswith(("http://", "https://"))
         self._file = LocalFile(text) if self.local else RemoteFile(text, policy)
+        self.policy = self._file.policy
         self._name = Path(text).name if self.local else urlsplit(text).path.rpartition("/")[2]
         self._archive: _Archive | None = None
         try:
