@@ -10,10 +10,9 @@ from typing import Any
 
 from flask import Flask
 
-from playground.pipeline import Pipeline, format_prediction, open_engine
-from playground.predictor import InlinePredictor, Predictor, ProcessPredictor
-from playground.predictor_process import PredictorSpec
-from playground.serving import create_app
+from playground.pipeline import Pipeline, format_prediction, limits_of, open_engine, warmup_of
+from playground.predictor import InlinePredictor, Predictor, PredictorSpec, ProcessPredictor
+from playground.serving import create_app, lifecycle
 from playground.settings import RunningSettings, load_running
 
 __all__ = ["format_prediction", "load_config", "load_process", "make_app"]
@@ -34,13 +33,14 @@ def load_process(config: RunningSettings) -> Predictor:
     process: Predictor = (
         InlinePredictor(spec)
         if config.predictor_isolation == "none"
-        else ProcessPredictor(spec, config.timeout, config.backlog)
+        else ProcessPredictor(spec, limits_of(config), warmup_of(config))
     )
     process.start()
+    lifecycle.accompany(process)
     atexit.register(process.close)
     return process
 
 
 def make_app(config: RunningSettings, process: Predictor, predict: Callable[[Any], dict[str, Any]]) -> Flask:
     """The WSGI application: tiles from TILES, predicted by ``predict``."""
-    return create_app(config, Pipeline(config, predict, open_engine(config)), process)
+    return create_app(config, Pipeline(config, predict, open_engine(config), process.admitted), process)

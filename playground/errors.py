@@ -19,6 +19,8 @@
         ├── PredictorTimeoutError   a prediction took longer than the deadline
         ├── PredictorCrashedError   the predictor process died during the request
         ├── PredictorFailedError    predict() raised
+        ├── RequestAbandonedError   the client went away before its turn
+        ├── TilePoisonedError       this tile crashed or hung the predictor too often
         └── TileRejectedError       the predictor says that this tile cannot be predicted (PredictError)
 
 Each carries a hint: what the person who reads it can do.
@@ -39,6 +41,8 @@ class PlaygroundError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.retry_after: float | None = None
+        """Seconds after which a retry may help, where that is known."""
 
 
 class SettingsError(PlaygroundError):
@@ -119,3 +123,11 @@ class PredictorFailedError(PredictorError):
 
 class TileRejectedError(PredictorError):
     """The predictor says that this tile cannot be predicted."""
+
+
+class RequestAbandonedError(PredictorError):
+    """The client went away before its turn."""
+
+
+class TilePoisonedError(PredictorError):
+    """This tile crashed or hung the predictor too often."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import geojson
@@ -18,7 +19,7 @@ from playground.fetching.policy import FetchPolicy
 from playground.fetching.tile import fetch_image
 from playground.fetching.urls import without_secrets
 from playground.mosaic import Fill
-from playground.predictor import OtherResult, ServedTile
+from playground.predictor import Limits, OtherResult, ServedTile
 from playground.settings import RunningSettings
 from playground.sources import open_source
 from playground.tiles import TileEngine, TileImage
@@ -78,19 +79,29 @@ class Pipeline:
         settings: zoom, padding, and which tiles are asked for.
         predict: a tile to a response, as ``format_prediction`` gives it.
         engine: where tiles come from; None for a service that only takes images.
+        admitted: a place for one request, see ``Predictor.admitted``.
     """
 
     def __init__(
-        self, settings: RunningSettings, predict: Callable[[Tile], dict[str, Any]], engine: TileEngine | None
+        self,
+        settings: RunningSettings,
+        predict: Callable[[Tile], dict[str, Any]],
+        engine: TileEngine | None,
+        admitted: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.settings = settings
         self._predict = predict
         self._engine = engine
+        self._admitted = admitted
         policy = engine.source.policy if engine else None
         self._client = open_client((policy or FetchPolicy.of(settings)).for_requests())
 
-    def predict_tile(self, z: int, x: int, y: int) -> Outcome:
+    def predict_tile(self, z: int, x: int, y: int, abandoned: Callable[[], bool] | None = None) -> Outcome:
         """The answer for one tile, in lon/lat.
+
+        Args:
+            z, x, y: its address.
+            abandoned: tells whether nobody waits for the answer any more.
 
         Raises:
             AddressError: no such tile, or one at another zoom than the predictor's.
@@ -105,21 +116,21 @@ class Pipeline:
         if self._engine is None:
             raise PayloadError("this service has no tile source", "set TILES, or post an image")
         started = time.monotonic()
-        deadline = started + self.settings.timeout
-        image = self._engine.get(tile, deadline)
-        served = tile_of_image(image, deadline)
-        served.timing["fetch"] = time.monotonic() - started
-        outcome = self._answer(served, answers.Frame(tile, image.size, image.padding), started)
+        with self._admitted():
+            image = self._engine.get(tile, started + self.settings.fetch_seconds)
+            served = tile_of_image(image, started + self.settings.timeout, abandoned)
+            served.timing["fetch"] = time.monotonic() - started
+            outcome = self._answer(served, answers.Frame(tile, image.size, image.padding), started)
         if image.missing:
             outcome.report["missing_neighbours"] = list(image.missing)
         return outcome
 
-    def predict_lnglat(self, lng: float, lat: float) -> Outcome:
+    def predict_lnglat(self, lng: float, lat: float, abandoned: Callable[[], bool] | None = None) -> Outcome:
         """The answer for the tile that holds a place."""
         tile = geo.tile_of_lnglat(lng, lat, self.settings.zoom_level)
-        return self.predict_tile(tile.z, tile.x, tile.y)
+        return self.predict_tile(tile.z, tile.x, tile.y, abandoned)
 
-    def predict_url(self, url: str) -> Outcome:
+    def predict_url(self, url: str, abandoned: Callable[[], bool] | None = None) -> Outcome:
         """The answer for the encoded image at an address, in its own pixels.
 
         Raises:
@@ -128,25 +139,29 @@ class Pipeline:
             ImageError, PlaygroundError: as ``predict_image``.
         """
         started = time.monotonic()
-        data = fetch_image(self._client, url, started + self.settings.timeout, MAX_URL_BYTES)
-        fetched = time.monotonic()
-        outcome = self.predict_image(data, started, without_secrets(url))
-        outcome.timing["fetch"] = _milliseconds(fetched - started)
-        return outcome
+        with self._admitted():
+            data = fetch_image(self._client, url, started + self.settings.fetch_seconds, MAX_URL_BYTES)
+            fetch = time.monotonic() - started
+            return self._predict_image(data, started, abandoned, url=without_secrets(url), fetch=fetch)
 
-    def predict_image(self, data: bytes, started: float | None = None, url: str = "") -> Outcome:
+    def predict_image(self, data: bytes, abandoned: Callable[[], bool] | None = None) -> Outcome:
         """The answer for an encoded image, in its own pixels.
-
-        Args:
-            data: the image.
-            started: when work on the request began, ``time.monotonic()``; None for now.
-            url: where the image is from, without secrets.
 
         Raises:
             ImageError: not an image, or too large a one.
             PlaygroundError: whatever the predictor raised.
         """
-        started = time.monotonic() if started is None else started
+        return self._predict_image(data, time.monotonic(), abandoned)
+
+    def _predict_image(
+        self,
+        data: bytes,
+        started: float,
+        abandoned: Callable[[], bool] | None,
+        *,
+        url: str = "",
+        fetch: float | None = None,
+    ) -> Outcome:
         width, height = imagery.check_image(data, MAX_PIXELS)
         imagery.check_whole(data)
         if imagery.is_turned(data):  # some readers follow EXIF and some don't: all shall see the same pixels
@@ -158,11 +173,14 @@ class Pipeline:
             url,
             data if isinstance(data, bytearray) else bytearray(data),
             deadline=started + self.settings.timeout,
+            abandoned=abandoned,
             padding=padding,
             size=width - 2 * padding if width == height else None,
             load_array=lambda: imagery.decode(data),
             load_valid=lambda: np.ones((height, width), bool),
         )
+        if fetch is not None:
+            served.timing["fetch"] = fetch
         return self._answer(served, answers.Frame(None, width, padding), started)
 
     def _answer(self, served: ServedTile, frame: answers.Frame, started: float) -> Outcome:
@@ -188,12 +206,46 @@ def open_engine(settings: RunningSettings) -> TileEngine | None:
     )
 
 
-def tile_of_image(image: TileImage, deadline: float | None) -> ServedTile:
+def limits_of(settings: RunningSettings) -> Limits:
+    """What one predictor process may take."""
+    return Limits(
+        predict_seconds=settings.predict_seconds,
+        load_seconds=settings.load_timeout,
+        backlog=settings.backlog,
+        max_requests=settings.max_requests,
+        memory_mb=settings.memory_limit_mb,
+    )
+
+
+def warmup_of(settings: RunningSettings) -> Callable[[], Tile] | None:
+    """A grey tile of the service's size, to be predicted before the first request; None where that is switched off."""
+    if settings.warmup == "none":
+        return None
+    size = TILE_SIZES[0]
+    pixels = np.full((size + 2 * settings.padding,) * 2 + (3,), 128, np.uint8)
+    tile = geo.check_tile(settings.zoom_level, 0, 0)
+    return lambda: ServedTile(
+        "warm-up",
+        bytearray(imagery.encode_png(pixels)),
+        z=tile.z,
+        x=tile.x,
+        y=tile.y,
+        padding=settings.padding,
+        size=size,
+        bounds=geo.bounds(tile),
+        resolution=geo.resolution(tile, size),
+        load_array=lambda: pixels,
+        load_valid=lambda: np.zeros(pixels.shape[:2], bool),
+    )
+
+
+def tile_of_image(image: TileImage, deadline: float | None, abandoned: Callable[[], bool] | None = None) -> ServedTile:
     """The partner's Tile of a fetched and padded tile."""
     tile: mercantile.Tile = image.tile
     return ServedTile(
         image.url,
         deadline=deadline,
+        abandoned=abandoned,
         z=tile.z,
         x=tile.x,
         y=tile.y,

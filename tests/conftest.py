@@ -17,8 +17,7 @@ from interpreters import interpreter
 from PIL import Image
 from service import RunningService, start_service
 
-from playground.predictor import ProcessPredictor
-from playground.predictor_process import PredictorSpec
+from playground.predictor import Limits, PredictorSpec, ProcessPredictor
 from playground.sources.mbtiles import write_mbtiles
 
 PREDICTORS = Path(__file__).parent / "predictors"
@@ -58,12 +57,15 @@ def start_predictor() -> Iterator:
     """Start one of tests/predictors: ``start_predictor("documented:Process", python=...)``; stopped afterwards."""
     started: list[ProcessPredictor] = []
 
-    def start(target: str, python: str = sys.executable, timeout: float = 60, backlog: int = 6) -> ProcessPredictor:
+    def start(target: str, python: str = sys.executable, **limits: float) -> ProcessPredictor:
         package, _, class_name = target.partition(":")
-        predictor = ProcessPredictor(PredictorSpec(package, class_name, PREDICTORS, python), timeout, backlog)
+        spec = PredictorSpec(package, class_name, PREDICTORS, python)
+        causes: list[str] = []
+        predictor = ProcessPredictor(spec, Limits(**limits), observe=causes.append)
+        predictor.causes = causes
         started.append(predictor)
         predictor.start()
-        predictor.wait_ready(timeout)
+        predictor.wait_ready(60)
         return predictor
 
     yield start

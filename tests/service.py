@@ -60,7 +60,11 @@ def start_service(
     command = [python, "-I", "-m", "gunicorn", "--config", config, "--bind", "127.0.0.1:0", "app:APP"]
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            command, cwd=project, env={**os.environ, **environ}, stdout=sink, stderr=subprocess.STDOUT
+            command,
+            cwd=project,
+            env={**os.environ, "DRAIN_LINGER": "0", **environ},
+            stdout=sink,
+            stderr=subprocess.STDOUT,
         )
     deadline = time.monotonic() + 30
     while "Listening at: " not in log.read_text():

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import mercantile
 import pytest
@@ -17,8 +18,9 @@ from playground.errors import SettingsError, TileSourceError, TileTimeoutError
 from playground.fetching.client import Client, open_client
 from playground.fetching.credentials import Credentials, TokenEndpoint, basic
 from playground.fetching.policy import FetchPolicy
-from playground.settings import load_running
+from playground.settings import load_running, load_service
 from playground.settings.secret import Secret, read_headers
+from playground.wrap.render import render_context
 
 TILE = mercantile.Tile(3, 1, 2)
 
@@ -201,3 +203,26 @@ def test_a_token_server_that_hangs_costs_the_deadline() -> None:
             client.get(server.address, deadline=started + 0.2, max_bytes=9)
         assert time.monotonic() - started < 0.6
         client.close()
+
+
+def test_what_is_generated_holds_none_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TILES_HEADERS", "TILES_BASIC", "TILES_BEARER", "TILES_CLIENT_SECRET"):
+        monkeypatch.setenv(name, f"X-Key:{SECRET}")
+    service = tmp_path / "service.yaml"
+    service.write_text(
+        "image: a.example/b:1\nPREDICTOR_PACKAGE: a\nPREDICTOR_CLASS: B\nZOOM_LEVEL: 3\n"
+        "TILES: https://tiles.example.com/{z}/{x}/{y}\n"
+    )
+    context = render_context(load_service(service), None)
+    assert b"tiles.example.com" in context["app.yaml"]
+    assert not any(SECRET.encode() in content for content in context.values())
+
+
+@pytest.mark.parametrize("name", ["TILES_BEARER", "TILES_HEADERS", "TILES_CLIENT_SECRET"])
+def test_service_yaml_takes_none_of_them(tmp_path: Path, name: str) -> None:
+    service = tmp_path / "service.yaml"
+    service.write_text(f"PREDICTOR_PACKAGE: a\nPREDICTOR_CLASS: B\nZOOM_LEVEL: 3\n{name}: {SECRET}\n")
+    with pytest.raises(SettingsError) as caught:
+        load_service(service)
+    assert f"{name}: unknown key" in caught.value.problems[0]
+    assert SECRET not in str(caught.value.problems)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import mercantile
 import pytest
+from conftest import require
 from hostile import HOSTILE, picture
 from tileserver import Answer, TileServer
 
@@ -176,6 +179,16 @@ def test_closing_frees_all_who_wait() -> None:
             client.get(server.address, deadline=None, max_bytes=9)
 
 
+def test_a_request_that_cannot_be_written_harms_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    with TileServer(lambda _: b"x") as server:
+        client = client_of(server)
+        with pytest.raises(TileSourceError, match="in the client"):
+            client.get(server.address, deadline=None, headers={"X-Thing": "\u2028"}, max_bytes=9)
+        assert "UnicodeEncodeError" in caplog.text
+        assert client.get(server.address, deadline=None, max_bytes=9).body == b"x"
+        client.close()
+
+
 def test_closing_ends_a_pause() -> None:
     asked = threading.Event()
 
@@ -238,6 +251,30 @@ def test_a_forked_process_has_a_loop_of_its_own() -> None:
         assert os.waitpid(pid, 0)[1] == 0
         assert client.get(server.address, deadline=None, max_bytes=9).body == b"x"
         client.close()
+
+
+def test_certificates_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require(shutil.which("openssl"), "there is no openssl to make a certificate")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names]
+    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    with TileServer(lambda _: b"x") as server:
+        server.use_tls(certificate, key)
+        port = server.address.rpartition(":")[2]
+        policy = FetchPolicy(attempts=1, use_proxy=False).naming(
+            f"https://localhost:{port}", f"https://127.0.0.1:{port}"
+        )
+        stranger = open_client(policy)
+        with pytest.raises(TileSourceError, match=r"(?i)certificate"):
+            stranger.get(f"https://localhost:{port}", deadline=time.monotonic() + 5, max_bytes=9)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        friend = open_client(policy)
+        assert friend.get(f"https://localhost:{port}", deadline=time.monotonic() + 5, max_bytes=9).body == b"x"
+        with pytest.raises(TileSourceError, match=r"(?i)certificate|subject"):  # made for another name
+            friend.get(f"https://127.0.0.1:{port}", deadline=time.monotonic() + 5, max_bytes=9)
+        stranger.close()
+        friend.close()
 
 
 # The circuit breaker

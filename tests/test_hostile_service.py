@@ -169,23 +169,11 @@ def test_an_image_by_its_url(by_url) -> None:
     assert response.json()["tile"]["coordinates"] == "pixels"
 
 
-@pytest.mark.parametrize(
-    ("name", "status"),
-    [
-        ("404", 404),
-        ("empty", 404),
-        ("html", 400),
-        ("cut-picture", 400),
-        ("bomb", 400),
-        ("403", 502),
-        ("500", 502),
-        ("slow-loris", 504),
-        ("redirect-away", 400),
-        ("hangs-up", 502),
-        ("endless", 502),
-        ("ring", 502),
-    ],
-)
+GIVES_NO_IMAGE = {"404": 404, "empty": 404, "html": 400, "cut-picture": 400, "bomb": 400, "redirect-away": 400}
+GIVES_NO_IMAGE |= {"403": 502, "500": 502, "hangs-up": 502, "endless": 502, "ring": 502, "slow-loris": 504}
+
+
+@pytest.mark.parametrize(("name", "status"), GIVES_NO_IMAGE.items())
 def test_a_url_that_gives_no_image(by_url, name: str, status: int) -> None:
     service, allowed, _ = by_url
     response = service.post(json={"url": f"{allowed.address}/{name}"})
@@ -199,11 +187,11 @@ def test_a_url_that_gives_no_image(by_url, name: str, status: int) -> None:
         "{source}/whole",
         "http://localhost:{port}/whole",
         "http://127.1:{port}/",
-        "http://169.254.169.254/",
-        "file:///etc/hosts",
         "http://127.0.0.1:{port}@evil.example/",
-        "",
+        "http://169.254.169.254/",
         "https://example.com/a.jpg",
+        "file:///etc/hosts",
+        "",
     ],
 )
 def test_a_url_that_is_not_allowed(by_url, url: str) -> None:

@@ -21,8 +21,7 @@ from playground.errors import (
     TileRejectedError,
     TileSourceError,
 )
-from playground.predictor import InlinePredictor, OtherResult, ServedTile
-from playground.predictor_process import PredictorSpec
+from playground.predictor import InlinePredictor, OtherResult, PredictorSpec, ServedTile
 from playground_interfaces import Tile
 
 PLAIN = Tile("plain", b"")
@@ -92,11 +91,19 @@ def test_exceptions_and_exits_keep_the_process(start_predictor):
         assert predictor.state().pid == pid
 
 
-def test_prints_do_not_disturb_the_protocol_and_stay_off_stdout(start_predictor, capfd):
-    assert start_predictor("misbehaving:Prints").predict(PLAIN)["features"] == []
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert "x" * 1000 in err
+def test_prints_go_to_the_log_line_by_line_and_do_not_disturb_the_protocol(start_predictor, capfd, caplog):
+    caplog.set_level("INFO", "playground.predictor.output")
+    predictor = start_predictor("misbehaving:Prints")
+    assert predictor.predict(PLAIN)["features"] == []
+    predictor.close()
+    assert capfd.readouterr().out == ""
+    stdout = [record for record in caplog.records if getattr(record, "stream", "") == "stdout"]
+    assert [record.message for record in stdout[:2]] == ["one", "two"]
+    assert stdout[2].message.startswith("xxx")
+    assert len(stdout[2].message) < 20_000
+    assert stdout[0].pid != os.getpid()
+    (stderr,) = (record for record in caplog.records if getattr(record, "stream", "") == "stderr")
+    assert stderr.message == "no newline at the end \ufffd"
 
 
 def test_a_rejected_tile_keeps_its_hint(start_predictor):
@@ -157,12 +164,13 @@ def test_no_such_interpreter(start_predictor):
     assert "/no/such/python" in state.error
 
 
-def test_python_2_is_refused_with_words(start_predictor, capfd):
+def test_python_2_is_refused_with_words(start_predictor):
     python = interpreter("2.7")
     require(python, "there is no CPython 2.7 on this machine")
     state = start_predictor("documented:Process", str(python)).state()
     assert state.phase == "failed"
-    assert "needs Python 3.6 or later" in capfd.readouterr().err
+    assert "needs Python 3.6 or later" in state.error
+    assert "needs Python 3.6 or later" in state.output[-1]
 
 
 def test_closing_leaves_no_process(start_predictor):

@@ -184,6 +184,17 @@ def test_a_missing_neighbour_is_reported_and_mirrored(answer: Answer) -> None:
     assert np.array_equal(image.array()[:, SIZE + p :], whole[:, SIZE : SIZE + p][:, ::-1])
 
 
+def test_how_fetching_ended_is_counted() -> None:
+    with TileServer({"/2/1/1": imagery.encode_png(np.zeros((16, 16, 3), np.uint8)), "/2/2/1": b"<html>"}) as server:
+        tiles = engine(server, padding=4)
+        with pytest.raises(TileSourceError, match="HTML"):
+            tiles.get(mercantile.Tile(1, 1, 2))
+        counts = tiles.outcomes()
+        tiles.close()
+    assert counts["html"] == 1
+    assert counts["ok"] == 1
+
+
 def test_at_zoom_one_one_missing_tile_is_missing_on_both_sides() -> None:
     table = paths(pyramid(1)[1].items())
     del table["/1/1/0"]

@@ -1,7 +1,7 @@
 """The predictor process: loads the partner's class, then answers one tile after the other.
 
 It runs in the partner's own interpreter and imports the standard library only. The server starts it and holds the
-other end of the socket (``playground/predictor.py``).
+other end of the socket (``playground/predictor/``).
 """
 
 import importlib
@@ -55,6 +55,7 @@ def main(descriptor):
     sys.meta_path.append(ContractFinder)
     try:
         request, _ = wire.receive()
+        workdir = request["workdir"]
         predictor = load(wire, request)
     except EOFError:
         return
@@ -66,6 +67,7 @@ def main(descriptor):
         except EOFError:
             return
         wire.send(*answer(wire, predictor, request, blob))
+        os.chdir(workdir)  # where the partner's relative paths are right, wherever this prediction went
 
 
 def die_with_parent():

@@ -103,15 +103,17 @@ def compare(readers: dict[str, ReadTile], tiles: list[mercantile.Tile]) -> dict[
     took: dict[str, list[float]] = {name: [] for name in readers}
     for number, tile in enumerate(tiles):
         read = {}
-        for name, reader in readers.items():
+        order = list(readers.items())
+        for name, reader in order if number % 2 else reversed(order):
             began = time.perf_counter()
             read[name] = reader(tile)
             if number > 1:
                 took[name].append((time.perf_counter() - began) * 1000)
-        first = next(iter(read.values())).astype(int)
+        first = read["playground"].astype(int)
         for name, pixels in read.items():
-            if (pixels.size and pixels.shape != first.shape) or (pixels.size and np.abs(first - pixels).mean() > 12):
-                sys.exit(f"{name} does not read what {next(iter(read))} reads at {tile}")
+            alike = pixels.shape == first.shape and np.abs(first - pixels).mean() < 20
+            if pixels.size and not alike:
+                sys.exit(f"{name} does not read what playground reads at {tile}")
     return {name: statistics.median(times) for name, times in took.items()}
 
 
@@ -202,9 +204,7 @@ def area(world: World, inside: list[mercantile.Tile]) -> None:
         engine.get(tile).array()
     took = time.perf_counter() - began
     stats = engine.stats()
-    print(
-        f"area of 32 x 32, {COUNT * COUNT} distinct tiles: {stats.fetches} fetches, {stats.decodes} decodes, {took:.2f} s"
-    )
+    print(f"32 x 32 tiles, {COUNT * COUNT} distinct: {stats.fetches} fetches, {stats.decodes} decodes, {took:.2f} s")
     if (stats.fetches, stats.decodes) != (COUNT * COUNT, COUNT * COUNT):
         sys.exit("a tile was fetched or decoded more than once")
 

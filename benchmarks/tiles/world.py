@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sqlite3
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,12 +38,11 @@ def picture() -> np.ndarray:
     side = COUNT * 256
     chance = np.random.default_rng(1)
     out = np.zeros((side, side, 3), np.float32)
-    for cells, weight in ((side // 256, 60), (side // 32, 30), (side // 6, 12)):
+    for cells, weight in ((side // 256, 60), (side // 32, 30), (side // 5, 24)):
         for band in range(3):
             noise = Image.fromarray((chance.random((cells, cells)) * 255).astype(np.uint8))
-            out[..., band] += (np.asarray(noise.resize((side, side), Image.Resampling.BICUBIC), np.float32) - 128) * (
-                weight / 64
-            )
+            wide = np.asarray(noise.resize((side, side), Image.Resampling.BICUBIC), np.float32)
+            out[..., band] += (wide - 128) * (weight / 64)
     return np.clip(out + 120, 1, 255).astype(np.uint8)
 
 
@@ -98,8 +98,6 @@ def write_rasters(world: World, pixels: np.ndarray, plain: Path) -> None:
 
 
 def mean_bytes(world: World) -> int:
-    import sqlite3
-
     return int(sqlite3.connect(world.mbtiles).execute("SELECT avg(length(tile_data)) FROM tiles").fetchone()[0])
 
 

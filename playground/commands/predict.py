@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from pathlib import Path
@@ -13,9 +14,8 @@ from rich.markup import escape
 from playground.commands.console import console
 from playground.commands.target import Target, find_target, predictor_options
 from playground.errors import PlaygroundError, PredictorNotReadyError
-from playground.pipeline import Outcome, Pipeline, format_prediction, open_engine
-from playground.predictor import ProcessPredictor
-from playground.predictor_process import PredictorSpec
+from playground.pipeline import Outcome, Pipeline, format_prediction, limits_of, open_engine
+from playground.predictor import PredictorSpec, ProcessPredictor
 
 ADDRESS = re.compile(r"(\d+)/(\d+)/(\d+)")
 
@@ -62,7 +62,6 @@ def predict(
 def _predict(target: Target, what: str | None, at: tuple[float, float] | None) -> Outcome:
     settings = target.running_settings()
     written = ADDRESS.fullmatch(what or "")
-    address = [int(number) for number in written.groups()] if written else []
     image = _read_image(what) if what is not None and not written else None
     spec = PredictorSpec(
         settings.predictor_package,
@@ -70,8 +69,10 @@ def _predict(target: Target, what: str | None, at: tuple[float, float] | None) -
         target.project,
         settings.predictor_python or sys.executable,
     )
+    # What the predictor prints is words, for people.
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     engine = open_engine(settings)
-    predictor = ProcessPredictor(spec, settings.timeout)
+    predictor = ProcessPredictor(spec, limits_of(settings))
     pipeline = Pipeline(settings, lambda tile: format_prediction(predictor.predict(tile)), engine)
     predictor.start()
     try:
@@ -84,7 +85,8 @@ def _predict(target: Target, what: str | None, at: tuple[float, float] | None) -
             return pipeline.predict_lnglat(*at)
         if image is not None:
             return pipeline.predict_image(image)
-        return pipeline.predict_tile(*address)
+        assert written is not None
+        return pipeline.predict_tile(int(written[1]), int(written[2]), int(written[3]))
     finally:
         predictor.close()
         if engine is not None:

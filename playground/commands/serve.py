@@ -52,7 +52,9 @@ def run(target: Target, context: Path, host: str, port: int) -> int:
     """Run gunicorn on a context until it ends; say when it is ready. Returns its exit status."""
     config = str(context / "gunicorn.conf.py")
     command = [sys.executable, "-I", "-m", "gunicorn", "--config", config, "--bind", f"{host}:{port}", "app:APP"]
-    process = subprocess.Popen(command, cwd=target.project, env={**os.environ, **target.environ})
+    # Nobody balances load in front of a laptop: when it is to end, it ends.
+    environ = {"DRAIN_LINGER": "0", **os.environ, **target.environ}
+    process = subprocess.Popen(command, cwd=target.project, env=environ)
     # gunicorn gets the terminal's Ctrl-C itself; what is sent to this process alone is handed on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())

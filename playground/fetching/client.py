@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from playground.errors import FetchRefusedError, TileSourceError, TileTimeoutError
@@ -22,8 +23,11 @@ from playground.fetching.tokens import TokenKeeper
 from playground.fetching.urls import Host, UrlError, without_secrets
 from playground.version import __version__
 
+T = TypeVar("T")
+
 FETCH_SECONDS = 60.0
 """All tries of one request together, where the caller sets no deadline."""
+GRACE_SECONDS = 0.25
 HEADERS = {"User-Agent": f"tile-playground/{__version__}", "Accept": "image/*,*/*;q=0.1"}
 
 
@@ -73,11 +77,7 @@ class Client:
         """
         deadline = time.monotonic() + FETCH_SECONDS if deadline is None else deadline
         future = self.start(url, deadline=deadline, headers=headers, byte_range=byte_range, max_bytes=max_bytes)
-        try:
-            # The loop keeps the deadline; the rest is for a resolver that hangs.
-            fetched = future.result(max(0.0, deadline - time.monotonic()) + 0.25)
-        except concurrent.futures.TimeoutError:
-            raise TileTimeoutError(f"{without_secrets(url)}: no answer in time", LATE) from None
+        fetched = wait_for(future, deadline, partial(without_secrets, url))
         self.count("ok" if fetched.status < 400 else "missing" if fetched.status in (404, 410) else "failed")
         return fetched
 
@@ -134,7 +134,7 @@ class Client:
     def _ready(self) -> Tools | None:
         """What requests share, made at the first, and again in a forked process, which has no threads."""
         with self._lock:
-            if self._tools is None or self._owner != os.getpid():
+            if self._tools is None or self._tools.loop.closed or self._owner != os.getpid():
                 if self._closed:
                     return None
                 self._owner = os.getpid()
@@ -164,6 +164,18 @@ class Client:
         credentials = self.policy.credentials
         tokens = TokenKeeper(credentials.token, loop, proxy_for) if credentials and credentials.token else None
         return Tools(self.policy, loop, tokens, breaker, self._counts, proxy_for)
+
+
+def wait_for(future: Future[T], deadline: float, shown: Callable[[], str]) -> T:
+    """A future's result. The loop keeps the deadline; a moment later those who wait are freed whatever it does.
+
+    Raises:
+        TileTimeoutError: they were.
+    """
+    try:
+        return future.result(max(0.0, deadline - time.monotonic()) + GRACE_SECONDS)
+    except concurrent.futures.TimeoutError:
+        raise TileTimeoutError(f"{shown()}: no answer in time", LATE) from None
 
 
 def _failed(error: TileSourceError) -> Future[Fetched]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import logging
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -12,12 +13,15 @@ from urllib.parse import urljoin
 
 from playground.errors import FetchRefusedError, TileSourceError, TileTimeoutError
 from playground.fetching.breaker import Breaker
-from playground.fetching.loop import Failure, Loop, Transfer
+from playground.fetching.loop import Loop
 from playground.fetching.outcomes import Counts
 from playground.fetching.policy import FetchPolicy
 from playground.fetching.tokens import TokenKeeper
+from playground.fetching.transfer import Failure, Transfer
 from playground.fetching.urls import Host, Url, UrlError
 from playground.settings.secret import Secret
+
+logger = logging.getLogger(__name__)
 
 MAX_REDIRECTS = 5
 LONGEST_PAUSE = 10.0
@@ -86,6 +90,19 @@ class Request:
 
     def begin(self) -> None:
         """The first try, or the next."""
+        self._safely(self._begin)
+
+    def _safely(self, step: Callable[[], None]) -> None:
+        """Take a step. What goes wrong in it is this request's trouble, and not that of all others in this thread."""
+        try:
+            step()
+        except Exception as error:
+            logger.exception("fetching %s", self._shown())
+            self._tools.breaker(self._url.host).gave_up()
+            problem = TileSourceError(f"{self._shown()}: {type(error).__name__} in the client", "see the service's log")
+            self._fail(problem, "failed")
+
+    def _begin(self) -> None:
         if self._tools.loop.closed:
             self.give_up()
             return
@@ -99,7 +116,7 @@ class Request:
             nonlocal waiting
             if waiting:
                 waiting = False
-                self._send(token, error)
+                self._safely(lambda: self._send(token, error))
 
         tokens.use(send)
         if waiting:
@@ -130,7 +147,7 @@ class Request:
             self._lines(token),
             seconds=self._deadline - now,
             max_bytes=self._max_bytes,
-            done=self._ended,
+            done=lambda done: self._safely(lambda: self._ended(done)),
             refuse=lambda address: policy.check_address(host, address),
             proxy=self._tools.proxy_for(self._url.text),
             byte_range=self._range,

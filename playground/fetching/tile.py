@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
@@ -12,11 +13,11 @@ from PIL import Image
 
 from playground import imagery
 from playground.errors import FetchRefusedError, ImageError, TileNotFoundError, TileSourceError, UrlRefusedError
+from playground.fetching.client import FETCH_SECONDS, Client, wait_for
 from playground.fetching.policy import check_request_url
 from playground.fetching.urls import without_secrets
 
 if TYPE_CHECKING:
-    from playground.fetching.client import Client
     from playground.fetching.request import Fetched
 
 MAX_BYTES = 16 * 2**20
@@ -43,7 +44,9 @@ def fetch_tile(
         TileNotFoundError: 404, 410, 204, an empty answer or a wholly transparent picture.
         TileSourceError, TileTimeoutError: as ``Client.get``; or what came is no whole picture of a tile's size.
     """
-    return start_tile(client, tile, url, deadline, shown).result()
+    deadline = time.monotonic() + FETCH_SECONDS if deadline is None else deadline
+    future = start_tile(client, tile, url, deadline, shown)
+    return wait_for(future, deadline, shown or functools.partial(without_secrets, url))
 
 
 def start_tile(

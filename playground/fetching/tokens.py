@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 from playground.errors import TileSourceError
 from playground.fetching.credentials import TokenEndpoint
-from playground.fetching.loop import Loop, Transfer
+from playground.fetching.loop import Loop
 from playground.fetching.policy import FetchPolicy
+from playground.fetching.transfer import Transfer
 from playground.fetching.urls import parse_url
 from playground.settings.secret import Secret
 

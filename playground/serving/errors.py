@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import logging
+import math
 
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
@@ -28,11 +29,10 @@ STATUS: dict[type[errors.PlaygroundError], int] = {
     errors.PredictorTimeoutError: 504,
     errors.PredictorCrashedError: 500,
     errors.PredictorFailedError: 500,
+    errors.RequestAbandonedError: 499,  # nobody reads it; nginx's number for the log
+    errors.TilePoisonedError: 422,
     errors.TileRejectedError: 422,
 }
-RETRY_AFTER = {503: "1"}
-"""Seconds."""
-
 HINTS = {
     400: "see /docs/http.md for what each endpoint takes",
     404: "see / for the endpoints",
@@ -48,7 +48,7 @@ def status_of(error: errors.PlaygroundError) -> int:
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
-def error_response(status: int, message: str, hint: str) -> Response:
+def error_response(status: int, message: str, hint: str, retry_after: float | None = None) -> Response:
     """An error in the shape that every status has."""
     now = datetime.datetime.now(datetime.timezone.utc)
     body = {
@@ -58,8 +58,8 @@ def error_response(status: int, message: str, hint: str) -> Response:
         "timestamp": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
     response = json_response(body, status)
-    if status in RETRY_AFTER:
-        response.headers["Retry-After"] = RETRY_AFTER[status]
+    if status == 503:
+        response.headers["Retry-After"] = str(math.ceil(retry_after or 1))
     return response
 
 
@@ -71,7 +71,7 @@ def install(app: Flask) -> None:
         status = status_of(error)
         if status >= 500:
             logger.warning("%s %s: %s", correlation_id(), status, error.message)
-        return error_response(status, error.message, error.hint)
+        return error_response(status, error.message, error.hint, error.retry_after)
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:

@@ -10,6 +10,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from playground.serving.json import json_response
+from playground.serving.lifecycle import is_draining
 from playground.serving.state import service
 
 blueprint = Blueprint("health", __name__)
@@ -42,12 +43,13 @@ def alive() -> Response:
 def ready() -> Response:
     """200 only when the predictor can take a tile; the body says what it is doing, since when, and what went wrong."""
     state = service().predictor.state()
-    is_ready = state.phase in ("ready", "busy")
+    is_ready = state.phase in ("ready", "busy") and not is_draining()
     predictor: dict[str, Any] = dataclasses.asdict(state)
     since = datetime.datetime.fromtimestamp(state.since, datetime.timezone.utc)
     predictor["since"] = since.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     predictor["elapsed"] = round(time.time() - state.since, 3)
-    body = {"status": "ready" if is_ready else "not ready", "predictor": predictor}
+    status = "draining" if is_draining() else "ready" if is_ready else "not ready"
+    body = {"status": status, "predictor": predictor}
     return json_response(body, 200 if is_ready else 503)
 
 

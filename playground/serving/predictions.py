@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+
 import orjson
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
+from playground.errors import PredictorNotReadyError
 from playground.pipeline import Outcome
 from playground.serving.json import json_response
+from playground.serving.lifecycle import is_draining
 from playground.serving.payload import read_payload
 from playground.serving.state import service
 
@@ -17,24 +21,31 @@ GEOJSON = "application/geo+json"
 RAW_IMAGES = ("image/", "application/octet-stream")
 
 
+@blueprint.before_request
+def refuse_newcomers() -> None:
+    """While the server ends, send callers elsewhere."""
+    if is_draining():
+        raise PredictorNotReadyError("this server is shutting down", "try again: another one will answer")
+
+
 @blueprint.post("/predict")
 @blueprint.post("/")
 def predict() -> Response:
     """Predict the tile, the place or the image of the body, or the image that it names."""
     media_type = request.mimetype
     if media_type.startswith(RAW_IMAGES):
-        return respond(service().pipeline.predict_image(request.get_data()))
+        return respond(service().pipeline.predict_image(request.get_data(), client_is_gone))
     if media_type and not media_type.endswith("json"):
         raise UnsupportedMediaType(f"{media_type} is neither JSON nor an image")
     payload = read_payload(request.get_data())
     pipeline = service().pipeline
     if payload.image is not None:
-        return respond(pipeline.predict_image(payload.image))
+        return respond(pipeline.predict_image(payload.image, client_is_gone))
     if payload.url is not None:
-        return respond(pipeline.predict_url(payload.url))
+        return respond(pipeline.predict_url(payload.url, client_is_gone))
     if payload.place is not None:
-        return respond(pipeline.predict_lnglat(*payload.place))
-    return respond(pipeline.predict_tile(*payload.address))
+        return respond(pipeline.predict_lnglat(*payload.place, client_is_gone))
+    return respond(pipeline.predict_tile(*payload.address, client_is_gone))
 
 
 @blueprint.get("/predictions/<int(signed=True):z>/<int(signed=True):x>/<int(signed=True):y>.geojson")
@@ -45,6 +56,19 @@ def prediction(z: int, x: int, y: int) -> Response:
     response.headers["Cache-Control"] = "no-cache"  # keep it, but ask whether it still holds
     response.add_etag()
     return response.make_conditional(request)  # type: ignore[return-value]
+
+
+def client_is_gone() -> bool:
+    """Whether the client of this request has closed its connection."""
+    sock = request.environ.get("gunicorn.socket")
+    if sock is None:
+        return False
+    try:
+        return bool(sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"")
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def respond(outcome: Outcome) -> Response:

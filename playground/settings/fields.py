@@ -108,8 +108,57 @@ class PredictorSettings:
         metadata=about("backlog", Whole(0, 2048), "how many requests wait for a predictor before the next gets 503"),
     )
     timeout: int = field(
-        default=60, metadata=about("timeout", Whole(1, 3600), "how long one prediction may take", "seconds")
+        default=60, metadata=about("timeout", Whole(1, 3600), "how long one request may take", "seconds")
     )
+    fetch_timeout: int | None = field(
+        default=None,
+        metadata=about(
+            "fetch_timeout", Whole(1, 3600), "how long its tiles may take; a third of timeout if not given", "seconds"
+        ),
+    )
+    predict_timeout: int | None = field(
+        default=None,
+        metadata=about(
+            "predict_timeout",
+            Whole(1, 3600),
+            "how long the predictor may take; nine tenths of timeout if not given",
+            "seconds",
+        ),
+    )
+    load_timeout: int = field(
+        default=600, metadata=about("load_timeout", Whole(1, 3600), "how long loading the model may take", "seconds")
+    )
+    warmup: str = field(
+        default="sample",
+        metadata=about(
+            "WARMUP", Choice(("sample", "none")), "sample: a grey tile is predicted before the service is ready"
+        ),
+    )
+    max_requests: int = field(
+        default=0,
+        metadata=about(
+            "max_requests", Whole(0, 10**9), "predictions after which the predictor is replaced; 0 for never"
+        ),
+    )
+    memory_limit_mb: int = field(
+        default=0,
+        metadata=about(
+            "memory_limit_mb",
+            Whole(0, 10**6),
+            "resident memory after which the predictor is replaced between two requests; 0 for no limit",
+            "MB",
+        ),
+    )
+
+    @property
+    def fetch_seconds(self) -> float:
+        """Seconds that a request's tiles may take."""
+        return min(self.fetch_timeout or self.timeout / 3, self.timeout)
+
+    @property
+    def predict_seconds(self) -> float:
+        """Seconds that the predictor may take for one tile."""
+        return min(self.predict_timeout or 0.9 * self.timeout, self.timeout)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,12 @@ from jinja2 import Environment, StrictUndefined
 
 from playground import resources
 from playground.errors import GenerateError
-from playground.settings import ServiceSettings
+from playground.settings import PredictorSettings, ServiceSettings
+from playground.settings.fields import defaults_of
 from playground.version import __version__
 from playground.wrap.wheel import wheel_bytes
+
+LIMITS = ("fetch_timeout", "predict_timeout", "load_timeout", "max_requests", "memory_limit_mb")
 
 
 def render_context(settings: ServiceSettings, project: str | None = None) -> dict[str, bytes]:
@@ -57,8 +60,13 @@ def environment(settings: ServiceSettings, project: str | None = None) -> dict[s
         "TILES": settings.tiles,
         "FILL": settings.fill,
         "PREDICTOR_PYTHON": settings.predictor_python,
-        "PREDICTOR_ISOLATION": settings.predictor_isolation if settings.predictor_isolation != "process" else None,
     }
+    # Settings that few services need are written where they differ from the default.
+    defaults = defaults_of(PredictorSettings)
+    for key in ("PREDICTOR_ISOLATION", "WARMUP", *LIMITS):
+        value = getattr(settings, key.lower())
+        if value != defaults[key]:
+            variables[key.upper()] = str(value)
     return {key: value for key, value in variables.items() if value is not None}
 
 

@@ -36,7 +36,9 @@ class Sleeps(object):
 
 class Prints(object):
     def predict(self, tile):
-        print("x" * 100000)
+        print("one\ntwo\n" + "x" * 10 * 1024 * 1024)
+        sys.stderr.buffer.write(b"no newline at the end \xff")
+        sys.stderr.flush()
         return PredictionResult(tile)
 
 
@@ -60,3 +62,11 @@ class SegfaultsInConstructor(object):
 
 class NoPredict(object):
     pass
+
+
+class Slow(object):
+    """Takes its time."""
+
+    def predict(self, tile):
+        time.sleep(0.3)
+        return PredictionResult(tile)

@@ -12,7 +12,7 @@ sys.path.sort(key=lambda entry: os.path.realpath(entry) == os.getcwd())
 
 from pathlib import Path
 
-from playground.serving import boot
+from playground.serving import boot, lifecycle
 
 # app.py lies beside this file in the image (where /api has links to both), in app/ in a build context and a checkout.
 _here = Path(__file__).resolve().parent
@@ -40,8 +40,14 @@ threads = _waiting + 8
 
 bind = f"0.0.0.0:{os.environ.get('PORT') or '8080'}"
 
-# App Engine kills an instance 25 seconds after the signal to end: requests in flight get 24 to finish.
-graceful_timeout = 24
+# App Engine kills an instance 25 seconds after the signal to end. For the first two newcomers are told to go elsewhere
+# (DRAIN_LINGER); then the doors shut, and requests in flight get 21 to finish; after 19 in all they are answered 503.
+graceful_timeout = 21
+when_ready = lifecycle.when_ready
+
+# On SIGHUP the old workers go on until the new ones have loaded their models.
+on_reload = lifecycle.on_reload
+post_fork = lifecycle.post_fork
 
 # Seconds an idle connection is kept; longer than the load balancers in front keep theirs, so that they close first.
 keepalive = 75

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -19,6 +20,7 @@ import orjson
 
 import playground_interfaces
 from playground.errors import PlaygroundError, PredictorCrashedError, PredictorTimeoutError, SettingsError
+from playground.predictor.output import Output
 from playground_interfaces import Tile
 from playground_interfaces.wire import Wire
 
@@ -92,6 +94,7 @@ class Session:
         self._socket, theirs = socket.socketpair()
         self._wire = Wire(self._socket, orjson.dumps, orjson.loads)
         self._patience = 0.0
+        pipes = {name: os.pipe() for name in ("stdout", "stderr")}
         with theirs:
             self.process = subprocess.Popen(
                 [python, "-u", "-c", START, contract, str(theirs.fileno())],
@@ -99,8 +102,15 @@ class Session:
                 env=None if spec.environ is None else dict(spec.environ),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                stdout=2,  # stdout belongs to data; what a partner prints is words
+                stdout=pipes["stdout"][1],
+                stderr=pipes["stderr"][1],
+                # A group of its own: a terminal's Ctrl-C is for the server, and what the predictor forks ends with it.
+                start_new_session=True,
             )
+        for _, write in pipes.values():
+            os.close(write)
+        self._output = Output(self.process.pid, {name: read for name, (read, _) in pipes.items()})
+        self.ending: str | None = None
 
     def load(self) -> Iterator[dict[str, Any]]:
         """Tell the process what to load; yield what it says until it is ready, has failed, or is gone."""
@@ -138,7 +148,7 @@ class Session:
             self._wire.send(head, [blob for _, blob in parts])
             return self._answer(tile, deadline)
         except BlockingIOError:
-            self.kill()
+            self.end("timeout")
             raise PredictorTimeoutError(
                 "the prediction took longer than the deadline", "the predictor is started afresh; raise `timeout`"
             ) from None
@@ -180,33 +190,69 @@ class Session:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         self._patience = seconds
 
-    def wait(self, grace: float | None = None) -> str:
+    def wait(self, grace: float | None = None, memory_mb: int = 0) -> str:
         """Wait until the process is gone; how it went, in words: "was ended by SIGSEGV", "exited with status 1".
 
         Args:
             grace: seconds after which it is killed; None to let it live.
+            memory_mb: resident memory at which it is killed; 0 for no limit.
         """
+        until = float("inf") if grace is None else time.monotonic() + grace
+        while memory_mb and not self._gone_within(min(until - time.monotonic(), 0.2)):
+            if self.memory_mb() > memory_mb:
+                self.end("memory")
+            if time.monotonic() > until:
+                break
         try:
-            status = self.process.wait(grace)
+            status = self.process.wait(None if grace is None else max(0.0, until - time.monotonic()))
         except subprocess.TimeoutExpired:
             self.kill()
             status = self.process.wait()
+        self._kill_group()
         # A grandchild may hold the other end open: only this makes sure that nobody waits for it.
-        try:
+        with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        if status >= 0:
-            return f"exited with status {status}"
-        return f"was ended by {signal.Signals(-status).name}"
+        if self.ending == "memory":
+            return "used more memory than it may"
+        return f"exited with status {status}" if status >= 0 else f"was ended by {signal.Signals(-status).name}"
+
+    def _gone_within(self, seconds: float) -> bool:
+        try:
+            self.process.wait(max(seconds, 0.0))
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def memory_mb(self) -> float:
+        """Resident memory of the process, without what it forked; 0 when it is gone, or on a system without /proc."""
+        try:
+            pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        except (OSError, IndexError):
+            return 0.0
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def output(self) -> tuple[str, ...]:
+        """The last lines that it printed."""
+        return self._output.lines()
 
     def is_gone(self) -> bool:
         """Whether the process has ended."""
         return self.process.poll() is not None
 
+    def end(self, why: str) -> None:
+        """End the process at once, for a reason of the server's."""
+        if not self.is_gone():
+            self.ending = self.ending or why
+            self.kill()
+
     def kill(self) -> None:
         """End the process at once."""
-        self.process.kill()
+        if not self.is_gone():
+            self._kill_group()
+
+    def _kill_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Give the socket back; call it once ``wait`` has returned."""

@@ -1,0 +1,21 @@
+"""The predictor as the server sees it: a process of its own (or, for debuggers, an object in this one).
+
+The partner's process can crash, hang or exit; here that is one failed request and a fresh process.
+"""
+
+from playground.predictor.inline import InlinePredictor
+from playground.predictor.limits import Limits
+from playground.predictor.session import PredictorSpec
+from playground.predictor.state import OtherResult, Predictor, PredictorState, ServedTile
+from playground.predictor.supervised import ProcessPredictor
+
+__all__ = [
+    "InlinePredictor",
+    "Limits",
+    "OtherResult",
+    "Predictor",
+    "PredictorSpec",
+    "PredictorState",
+    "ProcessPredictor",
+    "ServedTile",
+]

@@ -1,0 +1,81 @@
+"""The partner's class inside the server, for debuggers."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+import geojson
+import numpy as np
+
+from playground.errors import PlaygroundError, TileRejectedError
+from playground.predictor.results import failed
+from playground.predictor.session import PredictorSpec
+from playground.predictor.state import OtherResult, Stateful
+from playground_interfaces import PredictError, Tile, loop
+
+logger = logging.getLogger(__name__)
+
+
+class InlinePredictor(Stateful):
+    """The partner's class in this very process. A crash takes the server down, and there are no deadlines."""
+
+    def __init__(self, spec: PredictorSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self._turn = threading.Lock()
+        self._predictor: Any = None
+
+    def start(self) -> None:
+        # The server's own modules are imported by now: the partner's files can come first without hiding them.
+        sys.path.insert(0, str(self.spec.workdir))
+        self._set(phase="importing", pid=os.getpid(), python=sys.version.split()[0])
+        try:
+            module = importlib.import_module(self.spec.package)
+            self._set(phase="constructing")
+            self._predictor = loop.find_class(module, self.spec.class_name)()
+        except Exception as error:  # the partner's code may raise anything
+            told = loop.describe(error)
+            logger.exception("the predictor could not be loaded")
+            self._set(phase="failed", error=told["message"], traceback=told["traceback"])
+        else:
+            self._set(phase="ready")
+
+    def close(self) -> None:
+        self._set(phase="stopped")
+
+    def admitted(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def predict(self, tile: Tile) -> Any:
+        if self._predictor is None:
+            raise self._refuse()
+        asked = time.monotonic()
+        with self._turn:
+            began = time.monotonic()
+            _own_array(tile)
+            try:
+                kind, features = loop.features_of(result := self._predictor.predict(tile))
+            except PlaygroundError:
+                raise
+            except PredictError as error:
+                raise TileRejectedError(error.message, error.hint) from error
+            except Exception as error:
+                raise failed(loop.describe(error)) from error
+        timing = getattr(tile, "timing", {})
+        timing["queue"] = began - asked
+        timing["predict"] = time.monotonic() - began
+        return OtherResult(type(result).__name__) if kind == "other" else geojson.FeatureCollection(features)
+
+
+def _own_array(tile: Tile) -> None:
+    """Give the predictor an array that it may write to: the tile engine's are shared."""
+    load = tile._loaders["array"]
+    if load is not None:
+        tile._loaders["array"] = lambda: np.array(load())

@@ -1,0 +1,43 @@
+"""What came back from the predictor process."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import geojson
+import orjson
+
+from playground.errors import PredictorFailedError, TileRejectedError
+from playground.predictor.state import OtherResult
+
+logger = logging.getLogger(__name__)
+
+
+def read_result(reply: dict[str, Any], blob: bytearray) -> Any:
+    """The result of an answering frame: a geojson.FeatureCollection or an OtherResult.
+
+    Raises:
+        TileRejectedError: the predictor raised PredictError.
+        PredictorFailedError: it raised anything else.
+    """
+    if reply["op"] == "rejected":
+        raise TileRejectedError(reply["message"], reply["hint"])
+    if reply["op"] == "raised":
+        raise failed(reply)
+    if reply["kind"] == "other":
+        return OtherResult(reply["type"])
+    try:
+        features = orjson.loads(blob)
+    except orjson.JSONDecodeError:  # NaN and Infinity: the answer's audit counts them
+        features = json.loads(blob)
+    return geojson.FeatureCollection(features)
+
+
+def failed(told: dict[str, Any]) -> PredictorFailedError:
+    """The error of an exception that predict() raised; the traceback goes to the log."""
+    logger.error("predict() raised %s\n%s", told["message"], told["traceback"])
+    return PredictorFailedError(
+        f"the predictor failed on this tile: {told['message']}", "its traceback is in the service's log"
+    )
