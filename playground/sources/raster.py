@@ -137,12 +137,13 @@ class RasterSource(TileSource):
             raise TileSourceError(f"{self._shown}: the source was closed")
         if self._owner != os.getpid():  # after a fork: the file positions are shared with the other process
             self._owner, self._idle = os.getpid(), deque()
-        with rasterio.Env(**self._options), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with rasterio.Env(**self._options):
             try:
                 reader = self._idle.pop()
             except IndexError:
-                reader = Reader(self._path)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    reader = Reader(self._path)
             yield reader  # after an error it is not put back: who knows its state?
         if self._closed.is_set():
             reader.close()  # type: ignore[no-untyped-call]
@@ -195,7 +196,12 @@ def _read(reader: Reader, tile: mercantile.Tile, padding: int) -> ImageData:
 
 def _pixels_of(image: ImageData) -> tuple[imagery.Pixels, imagery.Mask]:
     """(H, W, bands) of one's own, and (H, W) booleans: what rio-tiler's mask does not hide."""
-    return np.array(np.moveaxis(image.data, 0, -1), order="C"), np.asarray(image.mask) != _least(image.mask.dtype)
+    bands: imagery.Pixels = image.data
+    pixels = np.empty((*bands.shape[1:], len(bands)), bands.dtype)
+    for number, band in enumerate(bands):  # a quarter of the time of a copy of all at once
+        pixels[..., number] = band
+    mask = image.mask
+    return pixels, mask != _least(mask.dtype)
 
 
 def _least(kind: np.dtype[Any]) -> float | int:
