@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -167,6 +168,7 @@ class TileEngine:
                 getsizeof=lambda padded: padded.valid.size,
             )
         )
+        self._decoders = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="decode")
         self._pool = None if source.local else ThreadPoolExecutor(connections, thread_name_prefix="tiles")
 
     def get(self, tile: mercantile.Tile, deadline: float | None = None) -> TileImage:
@@ -217,6 +219,7 @@ class TileEngine:
     def close(self) -> None:
         """Let go of the source and the threads; what is being fetched comes to its end, nothing new is begun."""
         self.source.close()
+        self._decoders.shutdown(wait=False, cancel_futures=True)
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -333,6 +336,18 @@ class TileEngine:
             )
         return sizes[centre]
 
+    def _decode_all(self, encoded: dict[mercantile.Tile, bytes]) -> dict[mercantile.Tile, Pixels]:
+        """Several at once where that pays: libjpeg-turbo lets go of the interpreter while it works."""
+        new = [tile for tile, data in encoded.items() if not self._decoded.holds(data)]
+        if len(new) < 3:
+            return {tile: self._decode(tile, data) for tile, data in encoded.items()}
+        try:
+            made = list(self._decoders.map(self._decode, new, [encoded[tile] for tile in new]))
+        except RuntimeError as error:  # the pool is shut down
+            raise TileSourceError("the tile engine is closed") from error
+        decoded = dict(zip(new, made, strict=True))
+        return {tile: decoded[tile] if tile in decoded else self._decode(tile, data) for tile, data in encoded.items()}
+
     def _decode(self, tile: mercantile.Tile, data: bytes) -> Pixels:
         def decode() -> Pixels:
             pixels = imagery.decode(data)
@@ -350,7 +365,7 @@ class TileEngine:
         around: tuple[mercantile.Tile | None, ...],
         fetched: dict[mercantile.Tile, bytes | None],
     ) -> Pixels:
-        decoded = {tile: self._decode(tile, data) for tile, data in fetched.items() if data is not None}
+        decoded = self._decode_all({tile: data for tile, data in fetched.items() if data is not None})
         size, _, bands = decoded[centre].shape
         for tile, pixels in decoded.items():
             if pixels.dtype != decoded[centre].dtype:
