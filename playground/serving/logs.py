@@ -6,13 +6,14 @@ Configured by gunicorn.conf.py, through ``logger_for``; everything else uses the
 from __future__ import annotations
 
 import datetime
+import io
 import json
 import logging
 import os
 import re
 import sys
 import threading
-from typing import Any, TextIO
+from typing import Any
 
 import orjson
 from flask import has_request_context, request
@@ -23,6 +24,8 @@ from playground.serving.correlation import correlation_id
 from playground.serving.traces import read_trace
 from playground.sources.base import without_secrets
 
+STDOUT, STDERR = 1, 2
+"""File descriptors."""
 LONGEST = 240_000
 """Bytes of a line; Cloud Logging takes 256 kB an entry, what it adds itself included."""
 JSON_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
@@ -43,7 +46,14 @@ def clean(text: str) -> str:
     return text
 
 
-class TextFormatter(logging.Formatter):
+class _Formatter(logging.Formatter):
+    """A traceback ends with what one line of message does not hold: every problem of settings."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging names it so
+        return "\n".join([super().formatException(ei), *getattr(ei[1], "problems", ())])
+
+
+class TextFormatter(_Formatter):
     """Lines for people; a traceback has lines of its own."""
 
     def __init__(self) -> None:
@@ -53,7 +63,7 @@ class TextFormatter(logging.Formatter):
         return clean(super().format(record))
 
 
-class JsonFormatter(logging.Formatter):
+class JsonFormatter(_Formatter):
     """One JSON object for each record, whatever is in it.
 
     Args:
@@ -148,20 +158,49 @@ def _cut(key: str, value: object, keep: int) -> object:
 class LineHandler(logging.Handler):
     """Writes each record in one call, so that the lines of several processes stay whole, and always in UTF-8."""
 
-    def __init__(self, stream: TextIO, formatter: logging.Formatter) -> None:
+    def __init__(self, descriptor: int, formatter: logging.Formatter) -> None:
         super().__init__()
-        self.stream = stream
+        self.descriptor = descriptor
         self.setFormatter(formatter)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             rest = memoryview((self.format(record) + "\n").encode("utf-8", "replace"))
             while rest:
-                rest = rest[os.write(self.stream.fileno(), rest) :]
+                rest = rest[os.write(self.descriptor, rest) :]
         except OSError:
             pass  # nobody reads the log: no reason to fail a request
         except Exception:  # noqa: BLE001 - as logging's own handlers do
             self.handleError(record)
+
+
+class LoggedStream(io.TextIOBase):
+    """Stands for stdout or stderr: what is printed in the server becomes lines of the log.
+
+    Args:
+        name: stdout or stderr.
+        descriptor: where it would have gone.
+    """
+
+    def __init__(self, name: str, descriptor: int) -> None:
+        super().__init__()
+        self._logger = logging.getLogger(f"playground.{name}")
+        self._descriptor = descriptor
+        self._pending = threading.local()
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def write(self, text: str) -> int:
+        *lines, rest = (getattr(self._pending, "text", "") + text).split("\n")
+        self._pending.text = rest
+        for line in lines:
+            if line.strip():
+                self._logger.info("%s", line)
+        return len(text)
 
 
 def configure(formatter: logging.Formatter, level: int) -> None:
@@ -169,10 +208,12 @@ def configure(formatter: logging.Formatter, level: int) -> None:
     root = logging.getLogger()
     for handler in [each for each in root.handlers if isinstance(each, LineHandler)]:
         root.removeHandler(handler)
-    root.addHandler(LineHandler(sys.stderr, formatter))
+    root.addHandler(LineHandler(STDERR, formatter))
     root.setLevel(max(level, logging.INFO))
     logging.getLogger("playground").setLevel(level)
     logging.captureWarnings(True)
+    if isinstance(formatter, JsonFormatter):
+        sys.stdout, sys.stderr = LoggedStream("stdout", STDOUT), LoggedStream("stderr", STDERR)
     uncaught = logging.getLogger("playground.uncaught")
     sys.excepthook = lambda *found: uncaught.critical("uncaught error: %s", found[1], exc_info=found)
     sys.unraisablehook = lambda found: uncaught.error(
@@ -191,7 +232,7 @@ def logger_for(form: str, project: str = "") -> type[Logger]:
         project: see JsonFormatter.
     """
     if form == "auto":
-        form = "text" if sys.stderr.isatty() else "json"
+        form = "text" if os.isatty(STDERR) else "json"
     formatter = TextFormatter() if form == "text" else JsonFormatter(project)
 
     class ServerLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
@@ -200,11 +241,11 @@ def logger_for(form: str, project: str = "") -> type[Logger]:
         def setup(self, cfg: Config) -> None:
             super().setup(cfg)
             configure(formatter, self.loglevel)
-            for log, stream in ((self.error_log, sys.stderr), (self.access_log, sys.stdout)):
+            for log, descriptor in ((self.error_log, STDERR), (self.access_log, STDOUT)):
                 for handler in [each for each in log.handlers if getattr(each, "_gunicorn", False)]:
                     if type(handler) is logging.StreamHandler:
                         log.removeHandler(handler)
-                        line_handler = LineHandler(stream, formatter)
+                        line_handler = LineHandler(descriptor, formatter)
                         line_handler._gunicorn = True  # type: ignore[attr-defined]  # so that it removes it again
                         log.addHandler(line_handler)
                     else:  # a file that the configuration names, or syslog

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import platform
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -43,6 +44,15 @@ class _Children(dict[str, Child], Generic[Child]):
         child: Child = self._metric.labels(label)
         self[label] = child
         return child
+
+
+class _Collector(MultiProcessCollector):
+    """Reads the files of all workers; one that a starting worker has only just made is still empty."""
+
+    def collect(self) -> Iterable[Metric]:
+        files = [str(each) for each in Path(self._path).glob("*.db") if _size(each)]
+        found: Iterable[Metric] = self.merge(files, accumulate=True)  # type: ignore[no-untyped-call]
+        return found
 
 
 class Metrics:
@@ -153,9 +163,16 @@ class Metrics:
         registry = self._registry
         if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
             registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+            _Collector(registry)  # type: ignore[no-untyped-call]
         encode, media_type = choose_encoder(accept)
         return encode(registry), media_type
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # its worker has ended in this moment
+        return 0
 
 
 def _every(sample: Callable[[], None]) -> None:
