@@ -39,6 +39,7 @@ format: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/overhead/run.py
 	$(BIN)/python benchmarks/answers/run.py
+	$(BIN)/python benchmarks/overload/run.py --seconds 20
 
 lock: $(VENV)/installed
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --no-emit-index-url \

@@ -14,6 +14,7 @@ from flask import Flask
 from playground.pipeline import Pipeline, format_prediction, limits_of, open_engine, warmup_of
 from playground.predictor import InlinePredictor, Predictor, PredictorSpec, ProcessPredictor
 from playground.serving import create_app, lifecycle, metrics_folder
+from playground.serving.boot import find_config
 from playground.serving.metrics import Metrics
 from playground.settings import RunningSettings, load_running
 
@@ -22,11 +23,7 @@ __all__ = ["format_prediction", "load_config", "load_process", "make_app"]
 
 def load_config() -> RunningSettings:
     """The settings of app.yaml, beside this file or (in a build context) its folder; environment variables win."""
-    here = Path(__file__).resolve().parent
-    named = os.environ.get("PLAYGROUND_CONFIG")
-    candidates = [Path(named)] if named else [here / "app.yaml", here.parent / "app.yaml"]
-    found = next((path for path in candidates if named or path.exists()), None)
-    return load_running(found, os.environ)
+    return load_running(find_config(Path(__file__).resolve().parent), os.environ)
 
 
 def load_process(config: RunningSettings) -> Predictor:

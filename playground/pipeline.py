@@ -14,6 +14,10 @@ import numpy as np
 
 from playground import answers, geo, imagery
 from playground.errors import AddressError, PayloadError
+from playground.fetching.client import open_client
+from playground.fetching.policy import FetchPolicy
+from playground.fetching.tile import fetch_image
+from playground.fetching.urls import without_secrets
 from playground.mosaic import Fill
 from playground.predictor import Limits, OtherResult, ServedTile
 from playground.settings import RunningSettings
@@ -25,6 +29,8 @@ Made = TypeVar("Made")
 
 TILE_SIZES = (256, 512)
 """Pixels along one side of the tiles that sources serve."""
+MAX_URL_BYTES = 32 * 1024 * 1024
+"""The largest image that is fetched for a caller: what a caller may post, too."""
 MAX_PIXELS = 64 * 1024 * 1024
 """The largest image that is decoded: 8192 x 8192."""
 
@@ -89,6 +95,8 @@ class Pipeline:
         self._predict = predict
         self._engine = engine
         self._admitted = admitted
+        policy = engine.source.policy if engine else None
+        self._client = open_client((policy or FetchPolicy.of(settings)).for_requests())
 
     def predict_tile(self, z: int, x: int, y: int, abandoned: Callable[[], bool] | None = None) -> Outcome:
         """The answer for one tile, in lon/lat.
@@ -125,13 +133,26 @@ class Pipeline:
             return {}, {}
         stats = self._engine.stats()
         tiles = {"fetched": stats.fetches, "cached": stats.cached, "shared": stats.shared}
-        outcomes: Callable[[], dict[str, int]] = getattr(self._engine, "outcomes", dict)
-        return tiles, outcomes()
+        return tiles, self._engine.outcomes()
 
     def predict_lnglat(self, lng: float, lat: float, abandoned: Callable[[], bool] | None = None) -> Outcome:
         """The answer for the tile that holds a place."""
         tile = geo.tile_of_lnglat(lng, lat, self.settings.zoom_level)
         return self.predict_tile(tile.z, tile.x, tile.y, abandoned)
+
+    def predict_url(self, url: str, abandoned: Callable[[], bool] | None = None) -> Outcome:
+        """The answer for the encoded image at an address, in its own pixels.
+
+        Raises:
+            UrlRefusedError: the configuration does not allow to fetch from there.
+            TileNotFoundError, TileSourceError: there is none; its server failed.
+            ImageError, PlaygroundError: as ``predict_image``.
+        """
+        started = time.monotonic()
+        with self._admitted():
+            data = fetch_image(self._client, url, started + self.settings.fetch_seconds, MAX_URL_BYTES)
+            fetch = time.monotonic() - started
+            return self._predict_image(data, started, abandoned, url=without_secrets(url), fetch=fetch)
 
     def predict_image(self, data: bytes, abandoned: Callable[[], bool] | None = None) -> Outcome:
         """The answer for an encoded image, in its own pixels.
@@ -140,7 +161,17 @@ class Pipeline:
             ImageError: not an image, or too large a one.
             PlaygroundError: whatever the predictor raised.
         """
-        started = time.monotonic()
+        return self._predict_image(data, time.monotonic(), abandoned)
+
+    def _predict_image(
+        self,
+        data: bytes,
+        started: float,
+        abandoned: Callable[[], bool] | None,
+        *,
+        url: str = "",
+        fetch: float | None = None,
+    ) -> Outcome:
         width, height = imagery.check_image(data, MAX_PIXELS)
         imagery.check_whole(data)
         if imagery.is_turned(data):  # some readers follow EXIF and some don't: all shall see the same pixels
@@ -149,7 +180,7 @@ class Pipeline:
         # A square of a tile and its padding is a padded tile; anything else is an image without padding.
         padding = self.settings.padding if width == height and width - 2 * self.settings.padding in TILE_SIZES else 0
         served: ServedTile = ServedTile(
-            "",
+            url,
             data if isinstance(data, bytearray) else bytearray(data),
             deadline=started + self.settings.timeout,
             abandoned=abandoned,
@@ -158,6 +189,8 @@ class Pipeline:
             load_array=lambda: _timed(served, "decode", lambda: imagery.decode(data)),
             load_valid=lambda: np.ones((height, width), bool),
         )
+        if fetch is not None:
+            served.timing["fetch"] = fetch
         return self._answer(served, answers.Frame(None, width, padding), started)
 
     def _answer(self, served: ServedTile, frame: answers.Frame, started: float) -> Outcome:
@@ -178,7 +211,9 @@ def open_engine(settings: RunningSettings) -> TileEngine | None:
     """Where the service's tiles come from; None for one that only takes images."""
     if settings.tiles is None:
         return None
-    return TileEngine(open_source(settings.tiles), settings.padding, cast("Fill", settings.fill))
+    return TileEngine(
+        open_source(settings.tiles, FetchPolicy.of(settings)), settings.padding, cast("Fill", settings.fill)
+    )
 
 
 def limits_of(settings: RunningSettings) -> Limits:

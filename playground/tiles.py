@@ -14,14 +14,13 @@ import mercantile
 
 from playground import geo, imagery, mosaic
 from playground.errors import ImageError, SettingsError, TileNotFoundError, TileSourceError, TileTimeoutError
+from playground.fetching.tile import MAX_PIXELS
 from playground.imagery import Pixels
 from playground.mosaic import CENTRE, FILLS, PLACES, Fill, Mask
 from playground.sharing import SharedCache
 from playground.sources.base import TileSource, name_of
 
 MAX_PADDING = 256
-MAX_TILE_PIXELS = 2048 * 2048
-"""A tile with more is refused before it is decoded."""
 MISSING_SECONDS = 60.0
 """How long a tile is known to be missing; imagery may be added."""
 IMAGERY_SECONDS = 3600.0
@@ -186,6 +185,10 @@ class TileEngine:
         encoded = self._encoded
         return EngineStats(encoded.made, encoded.hits, encoded.joins, self._decoded.made)
 
+    def outcomes(self) -> dict[str, int]:
+        """How often fetching from the source ended how, by kind; empty for a source that fetches nothing."""
+        return self.source.outcomes()
+
     def close(self) -> None:
         """Let go of the source and the threads; what is being fetched comes to its end, nothing new is begun."""
         self.source.close()
@@ -214,13 +217,12 @@ class TileEngine:
 
     def _start(self, tile: mercantile.Tile, deadline: float | None) -> tuple[Future[bytes | None], bool]:
         future, mine = self._encoded.claim(tile)
-        if mine:
+        if mine and (started := self.source.start(tile, deadline)) is not None:
+            started.add_done_callback(lambda done: self._encoded.settle(tile, lambda: _tile_or_none(done.result)))
+        elif mine:
 
             def fetch() -> bytes | None:
-                try:
-                    return self.source.fetch(tile, deadline)
-                except TileNotFoundError:
-                    return None
+                return _tile_or_none(lambda: self.source.fetch(tile, deadline))
 
             self._run(lambda: self._encoded.settle(tile, fetch), lambda: self._encoded.settle(tile, _closed))
         return future, mine
@@ -258,7 +260,7 @@ class TileEngine:
             if data is None:
                 continue
             try:
-                width, height = imagery.check_image(data, MAX_TILE_PIXELS)
+                width, height = imagery.check_image(data, MAX_PIXELS)
             except ImageError as error:
                 raise TileSourceError(f"tile {name_of(tile)}: {error.message}", error.hint) from error
             if width != height:
@@ -299,6 +301,13 @@ class TileEngine:
             if pixels.shape != (size, size, bands):
                 decoded[tile] = imagery.convert(pixels, size, bands)
         return mosaic.stitch([decoded.get(tile) if tile else None for tile in around], self.padding, self.fill)
+
+
+def _tile_or_none(get: Callable[[], bytes]) -> bytes | None:
+    try:
+        return get()
+    except TileNotFoundError:
+        return None
 
 
 def _closed() -> bytes | None:

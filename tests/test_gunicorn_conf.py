@@ -138,7 +138,7 @@ def test_what_gunicorn_is_told(tmp_path: Path):
     assert (read["backlog"], read["timeout"], read["graceful_timeout"], read["keepalive"]) == (
         "2048",
         "120",
-        "24",
+        "21",
         "75",
     )
     assert read["bind"] == "['0.0.0.0:8080']"

@@ -11,6 +11,7 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from service import start_service
 from test_service import png
 from werkzeug.datastructures import Headers
 
@@ -222,13 +223,12 @@ def test_no_secret_and_no_image_in_the_log(session):
     assert any("tiles.example" in line["message"] for line in lines)
 
 
-def test_an_application_that_cannot_start_says_so_in_lines(serve):
-    service = serve("chatty:Chatty", PADDING="many")
-    assert service.process.wait(30) == 3
-    told, *_ = [line for line in lines_of(service.log) if "Exception in worker process" in line["message"]]
-    assert told["severity"] == "ERROR"
-    assert "Traceback" in told["stack_trace"]
-    assert "environment variable PADDING: found many" in told["stack_trace"]
+def test_a_service_that_cannot_start_says_so_in_lines(tmp_path):
+    environ = {"PREDICTOR_PACKAGE": "a", "PREDICTOR_CLASS": "A", "ZOOM_LEVEL": "3", "PADDING": "many"}
+    with pytest.raises(AssertionError, match="cannot start"):
+        start_service(environ, tmp_path, tmp_path / "log")
+    said = [line["message"] for line in lines_of(tmp_path / "log") if line["severity"] == "WARNING"]
+    assert "environment variable PADDING: found many" in "".join(said)
 
 
 def test_calls_are_not_logged_where_nobody_wants_them(serve):

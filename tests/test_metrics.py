@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from service import ROOT
 from test_logs import lines_of
 from test_service import png
 
@@ -217,3 +218,11 @@ def test_what_a_request_costs():
     assert b'playground_requests_total{endpoint="predict",outcome="ok"} 2500.0' in text
     assert b'playground_repairs_total{kind="winding"} 5000.0' in text
     assert b'playground_dropped_total{kind="empty"} 2500.0' in text
+
+
+def test_the_page_names_every_metric_and_outcome():
+    page = (ROOT / "docs" / "watching.md").read_text()
+    text, _ = Metrics().render("")
+    names = {family.name for family in parse_text(text.decode())}
+    assert not {name for name in names if name not in page}
+    assert not {outcome for outcome in OUTCOME.values() if f"`{outcome}`" not in page}

@@ -27,6 +27,7 @@ from playground.errors import (
     TileSourceError,
     TileTimeoutError,
 )
+from playground.fetching.policy import FetchPolicy
 from playground.sources.mbtiles import MBTilesSource, write_mbtiles
 from playground.sources.xyz import XYZSource
 from playground.tiles import TileEngine
@@ -37,7 +38,7 @@ SOUTH = ("SW", "S", "SE")
 
 
 def engine(server: TileServer, padding: int = 0, **options: object) -> TileEngine:
-    source = XYZSource(server.template, attempts=2, backoff_seconds=0.001)
+    source = XYZSource(server.template, FetchPolicy(attempts=2, backoff_seconds=0.001))
     return TileEngine(source, padding, **options)  # type: ignore[arg-type]
 
 
@@ -181,6 +182,17 @@ def test_a_missing_neighbour_is_reported_and_mirrored(answer: Answer) -> None:
     whole = expected(level, tile, p)
     assert np.array_equal(image.array()[:, : SIZE + p], whole[:, : SIZE + p])
     assert np.array_equal(image.array()[:, SIZE + p :], whole[:, SIZE : SIZE + p][:, ::-1])
+
+
+def test_how_fetching_ended_is_counted() -> None:
+    with TileServer({"/2/1/1": imagery.encode_png(np.zeros((16, 16, 3), np.uint8)), "/2/2/1": b"<html>"}) as server:
+        tiles = engine(server, padding=4)
+        with pytest.raises(TileSourceError, match="HTML"):
+            tiles.get(mercantile.Tile(1, 1, 2))
+        counts = tiles.outcomes()
+        tiles.close()
+    assert counts["html"] == 1
+    assert counts["ok"] == 1
 
 
 def test_at_zoom_one_one_missing_tile_is_missing_on_both_sides() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import mercantile
 import numpy as np
@@ -26,6 +28,12 @@ class Answer:
     """A Content-Length that is not true: the connection is cut after the body."""
     wait_for: threading.Event | threading.Barrier | None = None
     """Answer when this happens, at the latest after ten seconds."""
+    drip_seconds: float | None = None
+    """Send the answer, its head too, one byte at a time with such a pause, until the client or the server ends."""
+    raw: bytes | None = None
+    """Sent in place of an HTTP answer; then the connection is cut."""
+    endless: bool = False
+    """The body comes again and again, without a length, until the client or the server ends."""
 
 
 class TileServer:
@@ -37,6 +45,10 @@ class TileServer:
     def __init__(self, answers: Mapping[str, object] | Callable[[str], object]) -> None:
         self.requests: Counter[str] = Counter()
         self.headers: list[dict[str, str]] = []
+        self.bodies: list[bytes] = []
+        """What was posted."""
+        self.connections = 0
+        self.closing = threading.Event()
         self._answers = answers
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _handler(self))
@@ -49,9 +61,16 @@ class TileServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.closing.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def use_tls(self, certificate: Path, key: Path) -> None:
+        """From the next connection on, with a certificate."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
 
     def answer(self, path: str, headers: Mapping[str, str]) -> Answer:
         with self._lock:
@@ -84,6 +103,9 @@ def _handler(server: TileServer) -> type[BaseHTTPRequestHandler]:
             answer = server.answer(self.path, self.headers)
             if answer.wait_for is not None:
                 answer.wait_for.wait(10)
+            if answer.raw is not None or answer.drip_seconds is not None or answer.endless:
+                self.misbehave(answer)
+                return
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
@@ -95,6 +117,32 @@ def _handler(server: TileServer) -> type[BaseHTTPRequestHandler]:
             if cut:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
+
+        def do_POST(self) -> None:
+            server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.do_GET()
+
+        def setup(self) -> None:
+            super().setup()
+            server.connections += 1
+
+        def misbehave(self, answer: Answer) -> None:
+            self.close_connection = True
+            if answer.raw is not None:
+                self.wfile.write(answer.raw)
+                self.wfile.flush()
+            elif answer.endless:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+                while not server.closing.is_set():
+                    self.wfile.write(answer.body)
+            else:
+                lines = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
+                head = f"HTTP/1.1 {answer.status} OK\r\nContent-Length: {len(answer.body)}\r\n{lines}\r\n"
+                for byte in head.encode() + answer.body:
+                    self.wfile.write(bytes([byte]))
+                    self.wfile.flush()
+                    if server.closing.wait(answer.drip_seconds):
+                        return
 
         def log_message(self, *_: object) -> None:
             pass

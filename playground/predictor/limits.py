@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import hashlib
@@ -36,7 +37,9 @@ class Limits:
 
 
 class Queue:
-    """The places of the requests under way, and whose turn it is.
+    """The places of the requests under way, and whose turn it is: first come, first served.
+
+    A plain lock gives the turn to whoever wakes first; under load some requests then wait many times as long as others.
 
     Args:
         backlog: requests that may wait while one is predicted.
@@ -44,8 +47,9 @@ class Queue:
 
     def __init__(self, backlog: int) -> None:
         self._places = threading.BoundedSemaphore(backlog + 1)
-        self._turn = threading.Lock()
-        self._waiting = 0
+        self._lock = threading.Lock()
+        self._taken = False
+        self._waiting: collections.deque[threading.Lock] = collections.deque()
         self._seconds = 0.0
         self._here = threading.local()
 
@@ -61,7 +65,7 @@ class Queue:
             return
         if not self._places.acquire(blocking=False):
             error = PredictorBusyError("enough requests wait for the predictor already", "try again in a moment")
-            error.retry_after = max(1.0, self._seconds * (self._waiting + 1))
+            error.retry_after = max(1.0, self._seconds * (len(self._waiting) + 1))
             raise error
         self._here.admitted = True
         try:
@@ -72,7 +76,7 @@ class Queue:
 
     def waiting(self) -> int:
         """How many requests wait for their turn."""
-        return self._waiting
+        return len(self._waiting)
 
     @contextlib.contextmanager
     def turn(self, tile: Tile, deadline: float) -> Iterator[None]:
@@ -82,12 +86,7 @@ class Queue:
             PredictorTimeoutError: it was not this request's turn until the deadline.
             RequestAbandonedError: it is, but nobody waits for the answer any more.
         """
-        self._waiting += 1
-        try:
-            mine = self._turn.acquire(timeout=max(0.0, deadline - time.monotonic()))
-        finally:
-            self._waiting -= 1
-        if not mine:
+        if not self._take(deadline):
             raise PredictorTimeoutError("the predictor was busy until the deadline", "try again later")
         try:
             abandoned = getattr(tile, "abandoned", None)
@@ -97,7 +96,32 @@ class Queue:
             yield
             self._seconds += 0.2 * (time.monotonic() - began - self._seconds)
         finally:
-            self._turn.release()
+            self._give()
+
+    def _take(self, deadline: float) -> bool:
+        """Wait for the turn; False if it did not come before the deadline."""
+        with self._lock:
+            if not self._taken:
+                self._taken = True
+                return True
+            mine = threading.Lock()
+            mine.acquire()
+            self._waiting.append(mine)
+        if mine.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            return True
+        with self._lock:
+            if mine in self._waiting:
+                self._waiting.remove(mine)
+                return False
+        return True  # it was given at the very last moment
+
+    def _give(self) -> None:
+        """Give the turn to whoever waits longest."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._taken = False
 
 
 class Poison:

@@ -181,6 +181,7 @@ class ProcessPredictor(Stateful):
         # One that could not load has no more to do; threads of the partner's might keep it alive.
         how = session.wait(None if ready else 2.0, 2 * self.limits.memory_mb)
         self._lose(session)
+        said = session.output()  # waits until all of it is in the log
         if self._state.phase == "stopped":
             return
         if ready:
@@ -189,9 +190,8 @@ class ProcessPredictor(Stateful):
         if phase != "failed":
             took = f"within {self.limits.load_seconds:g} seconds" if session.ending == "timeout" else ""
             how = f"was not done {phase} {took}" if took else f"{how} while {phase}"
-            said = session.output()[-1:]
-            self._set(phase="failed", error=": ".join([f"the predictor process {how}", *said]))
-        self._set(output=session.output())
+            self._set(phase="failed", error=": ".join([f"the predictor process {how}", *said[-1:]]))
+        self._set(output=said)
         logger.error("the predictor could not be loaded: %s\n%s", self._state.error, self._state.traceback or "")
 
     def _load(self, session: Session) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from playground.errors import SettingsError
-from playground.settings import read_number, read_setting
+from playground.settings import load_running, read_number, read_setting
 
 
 class _Pinned:
@@ -64,6 +64,26 @@ def word(key: str, default: str) -> str:
         return str(read_setting(key, os.environ, default))
     except SettingsError as error:
         raise SystemExit(f"gunicorn.conf.py: {error.message}") from None
+
+
+def find_config(folder: Path) -> Path | None:
+    """The service's app.yaml: PLAYGROUND_CONFIG, else beside app.py in ``folder``, else (a build context) one above."""
+    named = os.environ.get("PLAYGROUND_CONFIG")
+    if named:
+        return Path(named)
+    return next((path for path in (folder / "app.yaml", folder.parent / "app.yaml") if path.exists()), None)
+
+
+def check_settings(folder: Path) -> None:
+    """Stop here, in words, if the settings cannot be used: the workers would each say so with a traceback.
+
+    Raises:
+        SystemExit: with every problem, a line each.
+    """
+    try:
+        load_running(find_config(folder), os.environ)
+    except SettingsError as error:
+        raise SystemExit("\n  ".join([f"the service cannot start: {error.message}", *error.problems])) from None
 
 
 def settle_home() -> None:

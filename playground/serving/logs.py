@@ -180,10 +180,12 @@ class LoggedStream(io.TextIOBase):
     Args:
         name: stdout or stderr.
         descriptor: where it would have gone.
+        level: of the lines.
     """
 
-    def __init__(self, name: str, descriptor: int) -> None:
+    def __init__(self, name: str, descriptor: int, level: int) -> None:
         super().__init__()
+        self._level = level
         self._logger = logging.getLogger(f"playground.{name}")
         self._descriptor = descriptor
         self._pending = threading.local()
@@ -199,7 +201,7 @@ class LoggedStream(io.TextIOBase):
         self._pending.text = rest
         for line in lines:
             if line.strip():
-                self._logger.info("%s", line)
+                self._logger.log(self._level, "%s", line)
         return len(text)
 
 
@@ -213,7 +215,8 @@ def configure(formatter: logging.Formatter, level: int) -> None:
     logging.getLogger("playground").setLevel(level)
     logging.captureWarnings(True)
     if isinstance(formatter, JsonFormatter):
-        sys.stdout, sys.stderr = LoggedStream("stdout", STDOUT), LoggedStream("stderr", STDERR)
+        sys.stdout = LoggedStream("stdout", STDOUT, logging.INFO)
+        sys.stderr = LoggedStream("stderr", STDERR, logging.WARNING)
     uncaught = logging.getLogger("playground.uncaught")
     sys.excepthook = lambda *found: uncaught.critical("uncaught error: %s", found[1], exc_info=found)
     sys.unraisablehook = lambda found: uncaught.error(

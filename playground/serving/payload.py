@@ -9,7 +9,7 @@ import msgspec
 
 from playground.errors import ImageError, PayloadError
 
-FORMS = 'send {"z", "x", "y"}, or {"lon", "lat"}, or {"image": base64}, or the image itself as the body'
+FORMS = 'send {"z", "x", "y"}, or {"lon", "lat"}, or {"image": base64}, or {"url"}, or the image itself as the body'
 
 
 class _Where(msgspec.Struct, forbid_unknown_fields=True):
@@ -18,14 +18,16 @@ class _Where(msgspec.Struct, forbid_unknown_fields=True):
     y: int | None = None
     lon: float | None = None
     lat: float | None = None
+    url: str | None = None
 
 
 class PredictPayload(_Where, forbid_unknown_fields=True):
-    """The JSON body. Exactly one of its three forms is given.
+    """The JSON body. Exactly one of its four forms is given.
 
     Attributes:
         z, x, y: an XYZ tile address.
         lon, lat: a place, degrees.
+        url: where an image is.
         image: an encoded image; in JSON, base64.
     """
 
@@ -69,6 +71,7 @@ def read_payload(body: bytes) -> PredictPayload:
         "z, x and y": (payload.z, payload.x, payload.y),
         "lon and lat": (payload.lon, payload.lat),
         "image": (payload.image,),
+        "url": (payload.url,),
     }
     given = [name for name, values in groups.items() if any(value is not None for value in values)]
     if len(given) != 1:
@@ -92,4 +95,4 @@ def _lenient(body: bytes, error: msgspec.ValidationError) -> PredictPayload:
         image = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError as base64_error:  # binascii's own, and that of letters beyond ASCII
         raise ImageError(f"image is not base64: {base64_error}", "encode the image's bytes as base64") from error
-    return PredictPayload(given.z, given.x, given.y, given.lon, given.lat, image)
+    return PredictPayload(given.z, given.x, given.y, given.lon, given.lat, given.url, image)

@@ -32,7 +32,7 @@ def refuse_newcomers() -> None:
 @blueprint.post("/predict")
 @blueprint.post("/")
 def predict() -> Response:
-    """Predict the tile, the place or the image of the body."""
+    """Predict the tile, the place or the image of the body, or the image that it names."""
     media_type = request.mimetype
     if media_type.startswith(RAW_IMAGES):
         return respond(service().pipeline.predict_image(request.get_data(), client_is_gone))
@@ -42,6 +42,8 @@ def predict() -> Response:
     pipeline = service().pipeline
     if payload.image is not None:
         return respond(pipeline.predict_image(payload.image, client_is_gone))
+    if payload.url is not None:
+        return respond(pipeline.predict_url(payload.url, client_is_gone))
     if payload.place is not None:
         return respond(pipeline.predict_lnglat(*payload.place, client_is_gone))
     call().tile = "{}/{}/{}".format(*payload.address)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from playground import registry
 from playground.errors import SourceSettingsError
 from playground.sources.base import SourceInfo, TileSource, without_secrets
+
+if TYPE_CHECKING:
+    from playground.fetching.policy import FetchPolicy
 
 __all__ = ["SOURCES", "SourceInfo", "SourceKind", "TileSource", "open_source"]
 
@@ -40,15 +43,20 @@ SOURCES: dict[str, SourceKind] = {
 }
 
 
-def open_source(text: str) -> TileSource:
+def open_source(text: str, policy: FetchPolicy | None = None) -> TileSource:
     """The tile source that a string names.
+
+    Args:
+        text: the string.
+        policy: what the configuration says about fetching; the source adds its own hosts to it.
 
     Raises:
         SourceSettingsError: it names none, or one that cannot be read.
     """
     for kind in SOURCES.values():
         if re.match(kind.pattern, text.strip(), re.IGNORECASE):
-            source: TileSource = registry.load(kind.target)(text.strip())
+            opener = registry.load(kind.target)
+            source: TileSource = opener(text.strip(), policy) if opener.takes_policy else opener(text.strip())
             return source
     possible = "; ".join(f"{kind.example} ({kind.help})" for kind in SOURCES.values())
     raise SourceSettingsError(f"{without_secrets(text)!r} names no tile source", f"possible are: {possible}")

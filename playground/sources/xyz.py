@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import email.utils
-import random
+import dataclasses
+import functools
 import re
-import threading
-import time
 from collections.abc import Callable
-from http.cookiejar import DefaultCookiePolicy
-from urllib.parse import urlsplit
+from concurrent.futures import Future
+from urllib.parse import unquote, urlsplit
 
 import mercantile
-import requests
-import requests.adapters
-import urllib3.exceptions
 
-from playground import imagery
-from playground.errors import ImageError, SourceSettingsError, TileNotFoundError, TileSourceError, TileTimeoutError
-from playground.sources.base import SourceInfo, TileSource, name_of, seconds_left, without_secrets
-from playground.version import __version__
-
-MAX_BYTES = 16 * 2**20
-"""A larger answer is no tile."""
-CONNECT_SECONDS = 5.0
-READ_SECONDS = 15.0
-"""Longest silence; together with CONNECT_SECONDS one try of many."""
-FETCH_SECONDS = 60.0
-"""All tries of one tile together, where the caller sets no deadline."""
-CONNECTIONS = 32
-"""Kept open; more than a padded tile's nine, because requests overlap."""
+from playground.errors import SourceSettingsError
+from playground.fetching.client import open_client
+from playground.fetching.credentials import Credentials, basic
+from playground.fetching.policy import FetchPolicy
+from playground.fetching.tile import fetch_tile, start_tile
+from playground.fetching.urls import UrlError
+from playground.sources.base import SourceInfo, TileSource, without_secrets
 
 PLACEHOLDERS: dict[str, Callable[[mercantile.Tile], object]] = {
     "z": lambda tile: tile.z,
@@ -46,41 +34,35 @@ class XYZSource(TileSource):
     """A tile server, by a template such as ``https://host/{z}/{x}/{y}.jpg``.
 
     Args:
-        text: the template.
-        attempts: tries for one tile where a retry may help: 429, 5xx, timeouts, broken connections.
-        backoff_seconds: the first pause; each next one is twice as long, give or take half.
+        text: the template; a user and password in it are sent as Basic credentials.
+        policy: what the configuration says about fetching; the template's hosts are added to it.
     """
 
-    def __init__(self, text: str, attempts: int = 4, backoff_seconds: float = 0.25) -> None:
-        self._template = _checked(text)
-        self._shown = without_secrets(text)
-        self._attempts = attempts
-        self._backoff_seconds = backoff_seconds
-        self._closed = threading.Event()
-        self._session = requests.Session()
-        self._session.headers["User-Agent"] = f"tile-playground/{__version__}"
-        self._session.headers["Accept"] = "image/*,*/*;q=0.1"
-        # Threads share the session, which is safe as long as nothing in it changes: so no cookies.
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+    takes_policy = True
+
+    def __init__(self, text: str, policy: FetchPolicy | None = None) -> None:
+        self._template, self._shown = _checked(text), without_secrets(text)
+        policy = policy or FetchPolicy()
+        user, self._template = _split_user(self._template)
+        if user:
+            policy = dataclasses.replace(policy, credentials=Credentials((basic(user),)))
+        try:
+            # {s} can stand in the host: every host that the template can mean.
+            policy = policy.naming(*(_fill_in(self._template, mercantile.Tile(x, 0, 2)) for x in range(3)))
+        except UrlError as error:
+            raise SourceSettingsError(f"{self._shown} {error}", "write https://host/{z}/{x}/{y}.jpg") from None
+        self.policy = policy
+        self._client = open_client(policy)
 
     def fetch(self, tile: mercantile.Tile, deadline: float | None = None) -> bytes:
-        if deadline is None:
-            deadline = time.monotonic() + FETCH_SECONDS
-        pause = self._backoff_seconds
-        for attempt in range(1, self._attempts + 1):
-            try:
-                return self._fetch_once(tile, deadline)
-            except _RetryError as error:
-                wait = max(pause * random.uniform(0.5, 1.5), error.retry_after)  # noqa: S311 - jitter, no secret
-                if attempt == self._attempts or time.monotonic() + wait >= deadline:
-                    raise error.cause from self._shareable(error.__cause__)
-                if self._closed.wait(wait):
-                    raise TileSourceError(f"{self.url(tile)}: the source was closed") from None
-                pause *= 2
-        raise AssertionError("the last attempt returns or raises")
+        return fetch_tile(
+            self._client, tile, _fill_in(self._template, tile), deadline, functools.partial(self.url, tile)
+        )
+
+    def start(self, tile: mercantile.Tile, deadline: float | None = None) -> Future[bytes]:
+        return start_tile(
+            self._client, tile, _fill_in(self._template, tile), deadline, functools.partial(self.url, tile)
+        )
 
     def url(self, tile: mercantile.Tile) -> str:
         return _fill_in(self._shown, tile)
@@ -88,103 +70,11 @@ class XYZSource(TileSource):
     def info(self) -> SourceInfo:
         return SourceInfo(name=urlsplit(self._shown).hostname or self._shown)
 
+    def outcomes(self) -> dict[str, int]:
+        return self._client.counts()
+
     def close(self) -> None:
-        self._closed.set()
-        self._session.close()
-
-    def _fetch_once(self, tile: mercantile.Tile, deadline: float) -> bytes:
-        left = seconds_left(tile, deadline)
-        where = self.url(tile)
-        try:
-            with self._session.get(
-                _fill_in(self._template, tile),
-                timeout=(min(CONNECT_SECONDS, left), min(READ_SECONDS, left)),
-                stream=True,
-            ) as response:
-                _check_status(response, tile, where)
-                data = _read(response, tile, deadline, where)
-        except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-            late = TileTimeoutError(f"{where}: no answer in time", "try again, or allow more time")
-            raise _RetryError(late) from error
-        except (requests.ConnectionError, urllib3.exceptions.HTTPError) as error:
-            raise _RetryError(
-                TileSourceError(f"{where}: {_cause(error)}", "is the address right, and the server up?")
-            ) from error
-        except requests.RequestException as error:
-            raise TileSourceError(f"{where}: {_cause(error)}") from self._shareable(error)
-        if not data:
-            raise TileNotFoundError(f"{where}: no imagery (an empty answer)")
-        _check_image(data, response, where)
-        return data
-
-    def _shareable(self, error: BaseException | None) -> BaseException | None:
-        """The cause to show in a traceback: none where the address, which requests writes into it, holds a key."""
-        return error if self._shown == self._template else None
-
-
-class _RetryError(Exception):
-    """A failure that may pass: the error to raise when it does not, and the seconds that the server asks to wait."""
-
-    def __init__(self, cause: TileSourceError, retry_after: float = 0.0) -> None:
-        super().__init__(cause.message)
-        self.cause = cause
-        self.retry_after = retry_after
-
-
-def _check_status(response: requests.Response, tile: mercantile.Tile, where: str) -> None:
-    status = response.status_code
-    if status in (204, 404, 410):
-        raise TileNotFoundError(f"{where}: no imagery at {name_of(tile)} ({status})")
-    if status in (401, 403):
-        raise TileSourceError(f"{where}: the tile server refuses us ({status})", "it wants credentials, or other ones")
-    if status in (408, 425, 429) or status >= 500:
-        wait = _retry_after(response.headers.get("Retry-After", ""))
-        hint = f"it asks to wait {wait:.0f} seconds" if wait else "it may work later"
-        raise _RetryError(TileSourceError(f"{where}: the tile server answers {status}", hint), wait)
-    if status != 200:
-        raise TileSourceError(f"{where}: the tile server answers {status}", "is the address right?")
-
-
-def _read(response: requests.Response, tile: mercantile.Tile, deadline: float, where: str) -> bytes:
-    """The body, as it comes: a server that sends a byte now and then is stopped by the deadline, too."""
-    body = bytearray()
-    while chunk := response.raw.read1(2**16, decode_content=True):
-        body += chunk
-        if len(body) > MAX_BYTES:
-            raise TileSourceError(f"{where}: the answer is larger than {MAX_BYTES} bytes", "that is no tile")
-        seconds_left(tile, deadline)
-    return bytes(body)
-
-
-def _check_image(data: bytes, response: requests.Response, where: str) -> None:
-    """Many servers say 200 to everything; what came decides."""
-    if imagery.image_format(data) is None:
-        kind = response.headers.get("Content-Type", "of no type")
-        raise TileSourceError(
-            f"{where}: not an image but {imagery.describe(data)} (Content-Type {kind})", "open the address in a browser"
-        )
-    try:
-        imagery.check_whole(data)
-    except ImageError as error:
-        raise TileSourceError(f"{where}: {error.message}") from error
-
-
-def _retry_after(text: str) -> float:
-    """Seconds of a Retry-After header, which is a number or a date; 0 for anything else."""
-    if text.strip().isdigit():
-        return float(text)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except (TypeError, ValueError, OverflowError):
-        return 0.0
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost reason, without the address (which may hold a key) that requests and urllib3 wrap around it."""
-    seen = error
-    while isinstance(inner := getattr(seen, "reason", None) or seen.__cause__ or seen.__context__, BaseException):
-        seen = inner
-    return getattr(seen, "strerror", None) or type(seen).__name__
+        self._client.close()
 
 
 def _checked(template: str) -> str:
@@ -205,5 +95,20 @@ def _checked(template: str) -> str:
     return template
 
 
+@functools.lru_cache(64)
+def _parts(template: str) -> tuple[list[str], list[Callable[[mercantile.Tile], object]]]:
+    """The texts of a template, and what stands between them."""
+    pieces = re.split(r"\{([^{}]*)\}", template)
+    return pieces[::2], [PLACEHOLDERS[name] for name in pieces[1::2]]
+
+
 def _fill_in(template: str, tile: mercantile.Tile) -> str:
-    return re.sub(r"\{([^{}]*)\}", lambda match: f"{PLACEHOLDERS[match[1]](tile)}", template)
+    texts, places = _parts(template)
+    return texts[0] + "".join([f"{place(tile)}{text}" for place, text in zip(places, texts[1:], strict=True)])
+
+
+def _split_user(template: str) -> tuple[str, str]:
+    """``user:password`` ("" where there is none), and the template without it."""
+    place = urlsplit(template).netloc
+    user, _, host = place.rpartition("@")
+    return unquote(user), template.replace(place, host, 1) if user else template

@@ -45,8 +45,13 @@ bind = f"0.0.0.0:{os.environ.get('PORT') or '8080'}"
 graceful_timeout = 21
 when_ready = lifecycle.when_ready
 
-# The workers count in one folder, so that any of them can answer /metrics for all.
-on_starting = metrics_folder.on_starting
+
+def on_starting(server):
+    """Look at the settings once, before the workers do; the workers count in one folder, so any can answer /metrics."""
+    boot.check_settings(_app)
+    metrics_folder.on_starting(server)
+
+
 child_exit = metrics_folder.child_exit
 on_exit = metrics_folder.on_exit
 
