@@ -40,6 +40,8 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/overhead/run.py
 	$(BIN)/python benchmarks/answers/run.py
 	$(BIN)/python benchmarks/overload/run.py --seconds 20
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
+	$(BIN)/python benchmarks/tiles/run.py
 
 lock: $(VENV)/installed
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --no-emit-index-url \

@@ -18,6 +18,7 @@ from playground.errors import ImageError
 Format = Literal["jpeg", "png", "webp", "gif", "tiff"]
 Pixels = npt.NDArray[Any]
 """(H, W, bands) uint8 with 1, 3 or 4 bands (grey, RGB, RGBA), or uint16 with 1 band."""
+Mask = npt.NDArray[np.bool_]
 
 _READABLE = ("JPEG", "PNG", "WEBP", "GIF", "TIFF")
 # What Pillow raises on bytes that it cannot read, and on sizes that it calls a bomb.
@@ -142,6 +143,13 @@ def decode(data: bytes, upright: bool = False) -> Pixels:
 def is_turned(data: bytes) -> bool:
     """Whether EXIF says that the image is to be turned before it is shown."""
     return b"Exif" in data[:4096] and _orientation(data) in _UPRIGHT
+
+
+def can_encode(pixels: Pixels) -> bool:
+    """Whether ``encode_png`` takes these pixels; rasters have any number of bands, of any type."""
+    return (pixels.dtype == np.uint8 and pixels.shape[2] in (1, 3, 4)) or (
+        pixels.dtype == np.uint16 and pixels.shape[2] == 1
+    )
 
 
 def encode_png(pixels: Pixels) -> bytes:

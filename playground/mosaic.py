@@ -7,17 +7,14 @@ from typing import Literal, get_args
 
 import mercantile
 import numpy as np
-import numpy.typing as npt
 
-from playground.imagery import Pixels
+from playground.imagery import Mask, Pixels
 
 Fill = Literal["reflect", "edge", "nodata"]
 FILLS: tuple[str, ...] = get_args(Fill)
 PLACES = ("NW", "N", "NE", "W", "C", "E", "SW", "S", "SE")
 """The nine places of a mosaic, row by row from the north-west; C is the centre."""
 CENTRE = 4
-
-Mask = npt.NDArray[np.bool_]
 
 
 def neighbourhood(tile: mercantile.Tile) -> tuple[mercantile.Tile | None, ...]:
@@ -82,9 +79,21 @@ def stitch(images: Sequence[Pixels | None], padding: int, fill: Fill = "reflect"
         if image is not None:
             row, column = divmod(place, 3)
             out[into[row], into[column]] = image[of[row], of[column]]
-    if fill != "nodata":
-        _fill(out, into, [image is not None for image in images], fill)
+    fill_missing(out, [image is not None for image in images], padding, fill)
     return out
+
+
+def split(padded: Pixels | Mask, padding: int) -> list[Pixels | Mask]:
+    """The nine parts of a padded image, as views, in the order of PLACES; padding is more than 0."""
+    spans = (slice(0, padding), slice(padding, -padding), slice(-padding, None))
+    return [padded[rows, columns] for rows in spans for columns in spans]
+
+
+def fill_missing(out: Pixels, present: list[bool], padding: int, fill: Fill) -> None:
+    """Make up the missing ones of the nine parts of a padded image, in place, as ``stitch`` says."""
+    if fill != "nodata" and padding:
+        far = out.shape[0] - padding
+        _fill(out, (slice(0, padding), slice(padding, far), slice(far, None)), present, fill)
 
 
 def _fill(out: Pixels, into: tuple[slice, slice, slice], present: list[bool], fill: Fill) -> None:

@@ -66,6 +66,11 @@ class SharedCache(Generic[K, V]):
             future = self._pending.pop(key)
         future.set_result(value)
 
+    def holds(self, key: K) -> bool:
+        """Whether the value is there; it may be gone a moment later."""
+        with self._lock:
+            return key in self._store
+
     def get(self, key: K, make: Callable[[], V]) -> V:
         """The value, made by this thread or awaited from the one that makes it."""
         future, mine = self.claim(key)

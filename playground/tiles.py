@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import concurrent.futures
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, NoReturn, TypeVar
 
 import cachetools
 import mercantile
@@ -15,10 +17,12 @@ import mercantile
 from playground import geo, imagery, mosaic
 from playground.errors import ImageError, SettingsError, TileNotFoundError, TileSourceError, TileTimeoutError
 from playground.fetching.tile import MAX_PIXELS
-from playground.imagery import Pixels
-from playground.mosaic import CENTRE, FILLS, PLACES, Fill, Mask
+from playground.imagery import Mask, Pixels
+from playground.mosaic import CENTRE, FILLS, PLACES, Fill
 from playground.sharing import SharedCache
-from playground.sources.base import TileSource, name_of
+from playground.sources.base import PaddedPixels, TileSource, name_of
+
+V = TypeVar("V")
 
 MAX_PADDING = 256
 MISSING_SECONDS = 60.0
@@ -60,8 +64,9 @@ class TileImage:
         size: int,
         missing: tuple[str, ...],
         outside: tuple[str, ...],
-        centre: bytes,
+        centre: bytes | None,
         load_array: Callable[[], Pixels],
+        valid: Mask | None = None,
     ) -> None:
         self.tile = tile
         self.url = url
@@ -69,11 +74,10 @@ class TileImage:
         self.size = size
         self.missing = missing
         self.outside = outside
-        self._centre = centre
         self._load_array = load_array
         self._lock = threading.RLock()
         self._array: Pixels | None = None
-        self._valid: Mask | None = None
+        self._valid = valid
         self._encoded = centre if padding == 0 else None
 
     def array(self) -> Pixels:
@@ -89,7 +93,7 @@ class TileImage:
             return self._array
 
     def valid(self) -> Mask:
-        """Booleans over the padded image, read-only: False where a neighbour is missing or outside."""
+        """Booleans over the padded image, read-only: False where there is no imagery."""
         with self._lock:
             if self._valid is None:
                 absent = self.missing + self.outside
@@ -105,7 +109,14 @@ class TileImage:
         """
         with self._lock:
             if self._encoded is None:
-                self._encoded = imagery.encode_png(self.array())
+                pixels = self.array()
+                if not imagery.can_encode(pixels):
+                    what = f"{pixels.shape[2]} bands of {pixels.dtype}"
+                    raise TileSourceError(
+                        f"tile {name_of(self.tile)} has {what}, which make no picture",
+                        "read tile.array, not tile.image",
+                    )
+                self._encoded = imagery.encode_png(pixels)
             return self._encoded
 
 
@@ -150,6 +161,14 @@ class TileEngine:
         self._decoded: SharedCache[bytes, Pixels] = SharedCache(
             cachetools.LRUCache(cache_pixels, getsizeof=lambda pixels: pixels.shape[0] * pixels.shape[1])
         )
+        self._padded: SharedCache[mercantile.Tile, PaddedPixels] = SharedCache(
+            cachetools.TLRUCache(
+                cache_pixels,
+                ttu=lambda _key, _value, now: now + IMAGERY_SECONDS,
+                getsizeof=lambda padded: padded.valid.size,
+            )
+        )
+        self._decoders = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="decode")
         self._pool = None if source.local else ThreadPoolExecutor(connections, thread_name_prefix="tiles")
 
     def get(self, tile: mercantile.Tile, deadline: float | None = None) -> TileImage:
@@ -165,6 +184,8 @@ class TileEngine:
             TileTimeoutError, TileSourceError: the tile or a neighbour could not be fetched, or is no image.
         """
         geo.check_tile(tile.z, tile.x, tile.y)
+        if self.source.reads_padded(tile, self.padding):
+            return self._get_padded(tile, deadline)
         around = mosaic.neighbourhood(tile) if self.padding else (None,) * CENTRE + (tile,) + (None,) * CENTRE
         centre, fetched = self._fetch_all(tile, (other for other in around if other is not None), deadline)
         size = self._check_sizes(tile, fetched)
@@ -183,7 +204,13 @@ class TileEngine:
     def stats(self) -> EngineStats:
         """Counts since the engine was made."""
         encoded = self._encoded
-        return EngineStats(encoded.made, encoded.hits, encoded.joins, self._decoded.made)
+        padded = self._padded
+        return EngineStats(
+            encoded.made + padded.made,
+            encoded.hits + padded.hits,
+            encoded.joins + padded.joins,
+            self._decoded.made + padded.made,
+        )
 
     def outcomes(self) -> dict[str, int]:
         """How often fetching from the source ended how, by kind; empty for a source that fetches nothing."""
@@ -192,8 +219,45 @@ class TileEngine:
     def close(self) -> None:
         """Let go of the source and the threads; what is being fetched comes to its end, nothing new is begun."""
         self.source.close()
+        self._decoders.shutdown(wait=False, cancel_futures=True)
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _get_padded(self, tile: mercantile.Tile, deadline: float | None) -> TileImage:
+        """A tile of a source that reads it with its padding at once. Parts without any imagery count as missing."""
+
+        def start() -> tuple[Future[PaddedPixels], bool]:
+            future, mine = self._padded.claim(tile)
+            if mine:
+
+                def read() -> PaddedPixels:
+                    padded = self.source.read_padded(tile, self.padding, deadline)
+                    if self.padding:
+                        present = [bool(part.any()) for part in mosaic.split(padded.valid, self.padding)]
+                        mosaic.fill_missing(padded.pixels, present, self.padding, self.fill)
+                    for array in padded:
+                        array.flags.writeable = False
+                    return padded
+
+                self._run(lambda: self._padded.settle(tile, read), lambda: self._padded.settle(tile, _closed))
+            return future, mine
+
+        pixels, valid = self._wait(start, *start(), deadline)
+        absent = []
+        if self.padding:
+            parts = zip(PLACES, mosaic.neighbourhood(tile), mosaic.split(valid, self.padding), strict=True)
+            absent = [(place, other) for place, other, part in parts if not part.any()]
+        return TileImage(
+            tile=tile,
+            url=self.source.url(tile),
+            padding=self.padding,
+            size=pixels.shape[0] - 2 * self.padding,
+            missing=tuple(place for place, other in absent if other is not None),
+            outside=tuple(place for place, other in absent if other is None),
+            centre=None,
+            load_array=lambda: pixels,
+            valid=valid,
+        )
 
     def _fetch_all(
         self, centre: mercantile.Tile, around: Iterable[mercantile.Tile], deadline: float | None
@@ -203,7 +267,7 @@ class TileEngine:
         fetched: dict[mercantile.Tile, bytes | None] = {}
         for tile, future, mine in started:
             try:
-                fetched[tile] = self._wait(tile, future, mine, deadline)
+                fetched[tile] = self._wait(partial(self._start, tile, deadline), future, mine, deadline)
             except TileSourceError as error:
                 about = f"tile {name_of(tile)}" if tile == centre else f"neighbour {name_of(tile)} of {name_of(centre)}"
                 raise type(error)(f"{about}: {error.message}", error.hint) from error
@@ -238,9 +302,8 @@ class TileEngine:
         else:
             job.add_done_callback(lambda done: give_up() if done.cancelled() else None)
 
-    def _wait(
-        self, tile: mercantile.Tile, future: Future[bytes | None], mine: bool, deadline: float | None
-    ) -> bytes | None:
+    @staticmethod
+    def _wait(start: Callable[[], tuple[Future[V], bool]], future: Future[V], mine: bool, deadline: float | None) -> V:
         while True:
             left = None if deadline is None else deadline - time.monotonic()
             try:
@@ -251,7 +314,7 @@ class TileEngine:
                 # Another request's patience ended, not ours: ask again ourselves.
                 if mine or (left is not None and left <= 0):
                     raise
-                future, mine = self._start(tile, deadline)
+                future, mine = start()
 
     def _check_sizes(self, centre: mercantile.Tile, fetched: dict[mercantile.Tile, bytes | None]) -> int:
         """Pixels along a side of the centre, from its header, after a look at every header."""
@@ -273,6 +336,18 @@ class TileEngine:
             )
         return sizes[centre]
 
+    def _decode_all(self, encoded: dict[mercantile.Tile, bytes]) -> dict[mercantile.Tile, Pixels]:
+        """Several at once where that pays: libjpeg-turbo lets go of the interpreter while it works."""
+        new = [tile for tile, data in encoded.items() if not self._decoded.holds(data)]
+        if len(new) < 3:
+            return {tile: self._decode(tile, data) for tile, data in encoded.items()}
+        try:
+            made = list(self._decoders.map(self._decode, new, [encoded[tile] for tile in new]))
+        except RuntimeError as error:  # the pool is shut down
+            raise TileSourceError("the tile engine is closed") from error
+        decoded = dict(zip(new, made, strict=True))
+        return {tile: decoded[tile] if tile in decoded else self._decode(tile, data) for tile, data in encoded.items()}
+
     def _decode(self, tile: mercantile.Tile, data: bytes) -> Pixels:
         def decode() -> Pixels:
             pixels = imagery.decode(data)
@@ -290,7 +365,7 @@ class TileEngine:
         around: tuple[mercantile.Tile | None, ...],
         fetched: dict[mercantile.Tile, bytes | None],
     ) -> Pixels:
-        decoded = {tile: self._decode(tile, data) for tile, data in fetched.items() if data is not None}
+        decoded = self._decode_all({tile: data for tile, data in fetched.items() if data is not None})
         size, _, bands = decoded[centre].shape
         for tile, pixels in decoded.items():
             if pixels.dtype != decoded[centre].dtype:
@@ -310,5 +385,5 @@ def _tile_or_none(get: Callable[[], bytes]) -> bytes | None:
         return None
 
 
-def _closed() -> bytes | None:
+def _closed() -> NoReturn:
     raise TileSourceError("the tile engine is closed")

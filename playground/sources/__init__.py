@@ -40,6 +40,18 @@ SOURCES: dict[str, SourceKind] = {
         "imagery.mbtiles",
         "an MBTiles file of pictures",
     ),
+    "raster": SourceKind(
+        r"((?!\w+://)|(https?|s3|gs)://)[^{}]*\.(tiff?|vrt|jp2|jpx|j2k|img|ntf|ecw)(\?[^{}]*)?$",
+        "playground.sources.raster:RasterSource",
+        "image.tif",
+        "a georeferenced image of GDAL's many kinds, here or behind http(s), s3 or gs; needs tile-playground[raster]",
+    ),
+    "pmtiles": SourceKind(
+        r"((?!\w+://)|https?://)[^{}]*\.pmtiles(\?[^{}]*)?$",
+        "playground.sources.pmtiles:PMTilesSource",
+        "imagery.pmtiles",
+        "a PMTiles file of pictures, here or behind http(s)",
+    ),
 }
 
 

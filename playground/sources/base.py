@@ -6,6 +6,7 @@ import abc
 import dataclasses
 import time
 from concurrent.futures import Future
+from typing import TYPE_CHECKING, NamedTuple
 
 import mercantile
 
@@ -13,7 +14,10 @@ from playground.errors import TileTimeoutError
 from playground.fetching.policy import FetchPolicy
 from playground.fetching.urls import without_secrets
 
-__all__ = ["SourceInfo", "TileSource", "name_of", "seconds_left", "without_secrets"]
+if TYPE_CHECKING:
+    from playground.imagery import Mask, Pixels
+
+__all__ = ["PaddedPixels", "SourceInfo", "TileSource", "name_of", "seconds_left", "without_secrets"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +32,15 @@ class SourceInfo:
     format: str | None = None
     """One of ``imagery.Format``."""
     attribution: str | None = None
+
+
+class PaddedPixels(NamedTuple):
+    """A tile and its padding, read as one picture."""
+
+    pixels: Pixels
+    """(H + 2 * padding, H + 2 * padding, bands) of any type; the caller's own."""
+    valid: Mask
+    """The same rows and columns: False where there is no imagery."""
 
 
 class TileSource(abc.ABC):
@@ -62,6 +75,19 @@ class TileSource(abc.ABC):
     def start(self, tile: mercantile.Tile, deadline: float | None = None) -> Future[bytes] | None:
         """Begin to fetch a tile without waiting: its future, with ``fetch``'s errors; None if only ``fetch`` can."""
         return None
+
+    def reads_padded(self, tile: mercantile.Tile, padding: int) -> bool:
+        """Whether ``read_padded`` is the way to this tile; else its neighbours are fetched and joined."""
+        return False
+
+    def read_padded(self, tile: mercantile.Tile, padding: int, deadline: float | None = None) -> PaddedPixels:
+        """A tile and its padding at once, across the antimeridian too. Only where ``reads_padded`` says so.
+
+        Raises:
+            TileNotFoundError: there is no imagery in the tile itself.
+            TileSourceError: the source failed.
+        """
+        raise NotImplementedError
 
     @abc.abstractmethod
     def url(self, tile: mercantile.Tile) -> str:
