@@ -12,7 +12,7 @@ sys.path.sort(key=lambda entry: os.path.realpath(entry) == os.getcwd())
 
 from pathlib import Path
 
-from playground.serving import boot, lifecycle
+from playground.serving import boot, lifecycle, logs, metrics_folder
 
 # app.py lies beside this file in the image (where /api has links to both), in app/ in a build context and a checkout.
 _here = Path(__file__).resolve().parent
@@ -47,9 +47,13 @@ when_ready = lifecycle.when_ready
 
 
 def on_starting(server):
-    """Look at the settings once, before the workers do."""
+    """Look at the settings once, before the workers do; the workers count in one folder, so any can answer /metrics."""
     boot.check_settings(_app)
+    metrics_folder.on_starting(server)
 
+
+child_exit = metrics_folder.child_exit
+on_exit = metrics_folder.on_exit
 
 # On SIGHUP the old workers go on until the new ones have loaded their models.
 on_reload = lifecycle.on_reload
@@ -67,6 +71,10 @@ worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa:
 # No socket for remote control: its default place is the home folder, which may be read-only or shared.
 control_socket_disable = True
 
+# One JSON object a line, as Cloud Logging reads it; LOG_FORMAT=text, or a terminal, gives lines for people.
+_project = os.environ.get("GOOGLE_CLOUD_PROJECT") or os.environ.get("PROJECT_NAME") or ""
+logger_class = logs.logger_for(boot.word("log_format", "auto"), _project)
+access_log_format = logs.ACCESS
 errorlog = "-"
 accesslog = "-" if os.environ.get("ACCESS_LOG", "").lower() in ("1", "true", "yes", "on") else None
 loglevel = (os.environ.get("LOG_LEVEL") or "info").lower()

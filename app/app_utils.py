@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,9 @@ from flask import Flask
 
 from playground.pipeline import Pipeline, format_prediction, limits_of, open_engine, warmup_of
 from playground.predictor import InlinePredictor, Predictor, PredictorSpec, ProcessPredictor
-from playground.serving import create_app, lifecycle
+from playground.serving import create_app, lifecycle, metrics_folder
 from playground.serving.boot import find_config
+from playground.serving.metrics import Metrics
 from playground.settings import RunningSettings, load_running
 
 __all__ = ["format_prediction", "load_config", "load_process", "make_app"]
@@ -26,11 +28,14 @@ def load_config() -> RunningSettings:
 
 def load_process(config: RunningSettings) -> Predictor:
     """The predictor of PREDICTOR_PACKAGE and PREDICTOR_CLASS, loading in the background, stopped with this process."""
-    spec = PredictorSpec(config.predictor_package, config.predictor_class, Path.cwd(), config.predictor_python or "")
+    environ = {name: value for name, value in os.environ.items() if name != metrics_folder.VARIABLE}
+    spec = PredictorSpec(
+        config.predictor_package, config.predictor_class, Path.cwd(), config.predictor_python or "", environ
+    )
     process: Predictor = (
         InlinePredictor(spec)
         if config.predictor_isolation == "none"
-        else ProcessPredictor(spec, limits_of(config), warmup_of(config))
+        else ProcessPredictor(spec, limits_of(config), warmup_of(config), _metrics().restarted)
     )
     process.start()
     lifecycle.accompany(process)
@@ -40,4 +45,12 @@ def load_process(config: RunningSettings) -> Predictor:
 
 def make_app(config: RunningSettings, process: Predictor, predict: Callable[[Any], dict[str, Any]]) -> Flask:
     """The WSGI application: tiles from TILES, predicted by ``predict``."""
-    return create_app(config, Pipeline(config, predict, open_engine(config), process.admitted), process)
+    pipeline = Pipeline(config, predict, open_engine(config), process.admitted)
+    _metrics().follow(config, process, pipeline)
+    return create_app(config, pipeline, process, _metrics())
+
+
+@functools.cache
+def _metrics() -> Metrics:
+    """This process's: the predictor's restarts and the requests are counted in one place."""
+    return Metrics()

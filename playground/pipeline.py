@@ -6,7 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import geojson
 import mercantile
@@ -24,6 +24,8 @@ from playground.settings import RunningSettings
 from playground.sources import open_source
 from playground.tiles import TileEngine, TileImage
 from playground_interfaces import PredictionResult, Tile
+
+Made = TypeVar("Made")
 
 TILE_SIZES = (256, 512)
 """Pixels along one side of the tiles that sources serve."""
@@ -125,6 +127,14 @@ class Pipeline:
             outcome.report["missing_neighbours"] = list(image.missing)
         return outcome
 
+    def tile_counts(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Tiles needed so far, by where they came from, and requests to the source, by how they ended."""
+        if self._engine is None:
+            return {}, {}
+        stats = self._engine.stats()
+        tiles = {"fetched": stats.fetches, "cached": stats.cached, "shared": stats.shared}
+        return tiles, self._engine.outcomes()
+
     def predict_lnglat(self, lng: float, lat: float, abandoned: Callable[[], bool] | None = None) -> Outcome:
         """The answer for the tile that holds a place."""
         tile = geo.tile_of_lnglat(lng, lat, self.settings.zoom_level)
@@ -169,14 +179,14 @@ class Pipeline:
             width, height = imagery.image_size(data)
         # A square of a tile and its padding is a padded tile; anything else is an image without padding.
         padding = self.settings.padding if width == height and width - 2 * self.settings.padding in TILE_SIZES else 0
-        served = ServedTile(
+        served: ServedTile = ServedTile(
             url,
             data if isinstance(data, bytearray) else bytearray(data),
             deadline=started + self.settings.timeout,
             abandoned=abandoned,
             padding=padding,
             size=width - 2 * padding if width == height else None,
-            load_array=lambda: imagery.decode(data),
+            load_array=lambda: _timed(served, "decode", lambda: imagery.decode(data)),
             load_valid=lambda: np.ones((height, width), bool),
         )
         if fetch is not None:
@@ -242,7 +252,7 @@ def warmup_of(settings: RunningSettings) -> Callable[[], Tile] | None:
 def tile_of_image(image: TileImage, deadline: float | None, abandoned: Callable[[], bool] | None = None) -> ServedTile:
     """The partner's Tile of a fetched and padded tile."""
     tile: mercantile.Tile = image.tile
-    return ServedTile(
+    served: ServedTile = ServedTile(
         image.url,
         deadline=deadline,
         abandoned=abandoned,
@@ -253,10 +263,27 @@ def tile_of_image(image: TileImage, deadline: float | None, abandoned: Callable[
         size=image.size,
         bounds=geo.bounds(tile),
         resolution=geo.resolution(tile, image.size),
-        load_image=lambda: bytearray(image.encoded()),
-        load_array=image.array,
+        load_image=lambda: bytearray(encoded()),
+        load_array=lambda: _timed(served, "decode", image.array),
         load_valid=image.valid,
     )
+
+    def encoded() -> bytes:
+        if image.padding == 0:
+            return image.encoded()
+        _timed(served, "decode", image.array)
+        return _timed(served, "encode", image.encoded)
+
+    return served
+
+
+def _timed(served: ServedTile, step: str, make: Callable[[], Made]) -> Made:
+    """Make a part of a tile, and note how long it took; the first time counts, later it is there."""
+    began = time.monotonic()
+    try:
+        return make()
+    finally:
+        served.timing.setdefault(step, time.monotonic() - began)
 
 
 def _describe(served: ServedTile, frame: answers.Frame) -> dict[str, Any]:

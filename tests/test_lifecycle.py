@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import os
+import re
 import signal
 import threading
 import time
@@ -108,7 +109,7 @@ def test_on_sigterm_what_hangs_is_answered_in_time_and_leaves_no_process(serve):
 def test_a_killed_worker_takes_its_predictor_with_it_and_is_replaced(serve):
     service = serve("zoo:Good")
     pid = service.wait_loaded()["predictor"]["pid"]
-    worker = int(service.log.read_text().split("Booting worker with pid: ")[1].split()[0])
+    worker = int(re.findall("Booting worker with pid: ([0-9]+)", service.log.read_text())[0])
     os.kill(worker, signal.SIGKILL)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:

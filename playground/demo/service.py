@@ -57,7 +57,7 @@ def running_service(
         process = subprocess.Popen(
             command,
             cwd=project,
-            env={**os.environ, "DRAIN_LINGER": "0", **environ},
+            env={**os.environ, "DRAIN_LINGER": "0", "LOG_FORMAT": "text", **environ},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -53,6 +53,9 @@ class InlinePredictor(Stateful):
     def admitted(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
 
+    def waiting(self) -> int:
+        return 0
+
     def predict(self, tile: Tile) -> Any:
         if self._predictor is None:
             raise self._refuse()

@@ -74,6 +74,10 @@ class Queue:
             self._here.admitted = False
             self._places.release()
 
+    def waiting(self) -> int:
+        """How many requests wait for their turn."""
+        return len(self._waiting)
+
     @contextlib.contextmanager
     def turn(self, tile: Tile, deadline: float) -> Iterator[None]:
         """Hold the predictor.

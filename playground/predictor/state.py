@@ -79,6 +79,9 @@ class Predictor(Protocol):
             PredictorBusyError: all are taken.
         """
 
+    def waiting(self) -> int:
+        """How many requests wait for it."""
+
     def predict(self, tile: Tile) -> Any:
         """What the partner's ``predict(tile)`` returned: a geojson.FeatureCollection, or an OtherResult.
 

@@ -82,6 +82,9 @@ class ProcessPredictor(Stateful):
     def admitted(self) -> contextlib.AbstractContextManager[None]:
         return self._queue.admitted()
 
+    def waiting(self) -> int:
+        return self._queue.waiting()
+
     def predict(self, tile: Tile) -> Any:
         self._poison.check(tile)
         asked = time.monotonic()

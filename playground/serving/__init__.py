@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from flask import Flask
 
 from playground.pipeline import Pipeline
 from playground.predictor import Predictor
 from playground.registry import load
-from playground.serving import correlation, errors
+from playground.serving import correlation, errors, watch
 from playground.serving.state import Service
 from playground.settings import RunningSettings
+
+if TYPE_CHECKING:  # gunicorn.conf.py imports this package, and must not import Prometheus' library: see metrics.py
+    from playground.serving.metrics import Metrics
 
 BLUEPRINTS = {
     "predictions": "playground.serving.predictions:blueprint",
     "health": "playground.serving.health:blueprint",
+    "monitoring": "playground.serving.monitoring:blueprint",
 }
 """Groups of endpoints; the next one is one module and one line here."""
 
@@ -21,18 +27,20 @@ MAX_BODY = 32 * 1024 * 1024
 """Bytes: what App Engine lets through."""
 
 
-def create_app(settings: RunningSettings, pipeline: Pipeline, predictor: Predictor) -> Flask:
+def create_app(settings: RunningSettings, pipeline: Pipeline, predictor: Predictor, metrics: Metrics) -> Flask:
     """The WSGI application.
 
     Args:
         settings: the running service's.
         pipeline: answers tiles and images.
         predictor: asked for its state by the health endpoints.
+        metrics: where requests are counted.
     """
     app = Flask("playground", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.url_map.strict_slashes = False
-    app.extensions["playground"] = Service(settings, pipeline, predictor)
+    app.extensions["playground"] = Service(settings, pipeline, predictor, metrics)
+    watch.install(app, metrics, settings.log_api_calls)
     correlation.install(app)
     errors.install(app)
     for target in BLUEPRINTS.values():

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from playground.errors import SettingsError
-from playground.settings import load_running, read_number
+from playground.settings import load_running, read_number, read_setting
 
 
 class _Pinned:
@@ -52,6 +52,18 @@ def number(key: str, default: int) -> int:
         raise SystemExit(f"gunicorn.conf.py: {error.message}") from None
     os.environ[key.upper()] = str(value)
     return value
+
+
+def word(key: str, default: str) -> str:
+    """Another setting that the server needs before the application reads the rest.
+
+    Raises:
+        SystemExit: as ``number``.
+    """
+    try:
+        return str(read_setting(key, os.environ, default))
+    except SettingsError as error:
+        raise SystemExit(f"gunicorn.conf.py: {error.message}") from None
 
 
 def find_config(folder: Path) -> Path | None:

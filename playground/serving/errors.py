@@ -7,7 +7,6 @@ will it help to send the same request again?
 from __future__ import annotations
 
 import datetime
-import logging
 import math
 
 from flask import Flask, Response
@@ -16,8 +15,7 @@ from werkzeug.exceptions import HTTPException
 from playground import errors
 from playground.serving.correlation import correlation_id
 from playground.serving.json import json_response
-
-logger = logging.getLogger(__name__)
+from playground.serving.watch import call
 
 STATUS: dict[type[errors.PlaygroundError], int] = {
     errors.RequestError: 400,
@@ -33,6 +31,22 @@ STATUS: dict[type[errors.PlaygroundError], int] = {
     errors.TilePoisonedError: 422,
     errors.TileRejectedError: 422,
 }
+OUTCOME: dict[type[errors.PlaygroundError], str] = {
+    errors.RequestError: "bad_request",
+    errors.TileNotFoundError: "not_found",
+    errors.TileSourceError: "source_failed",
+    errors.TileTimeoutError: "source_timeout",
+    errors.PredictorNotReadyError: "not_ready",
+    errors.PredictorBusyError: "busy",
+    errors.PredictorTimeoutError: "timeout",
+    errors.PredictorCrashedError: "crashed",
+    errors.PredictorFailedError: "failed",
+    errors.RequestAbandonedError: "abandoned",
+    errors.TilePoisonedError: "poisoned",
+    errors.TileRejectedError: "rejected",
+}
+"""In metrics and logs; beside these: ok, empty (no features), refused (HTTP's own 4xx), error (nobody foresaw it)."""
+
 HINTS = {
     400: "see /docs/http.md for what each endpoint takes",
     404: "see / for the endpoints",
@@ -46,6 +60,11 @@ HINTS = {
 def status_of(error: errors.PlaygroundError) -> int:
     """The status of the nearest class in the table."""
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+
+
+def outcome_of(error: errors.PlaygroundError) -> str:
+    """The word of the nearest class in the table."""
+    return next((OUTCOME[kind] for kind in type(error).__mro__ if kind in OUTCOME), "error")
 
 
 def error_response(status: int, message: str, hint: str, retry_after: float | None = None) -> Response:
@@ -68,15 +87,16 @@ def install(app: Flask) -> None:
 
     @app.errorhandler(errors.PlaygroundError)
     def playground_error(error: errors.PlaygroundError) -> Response:
-        status = status_of(error)
-        if status >= 500:
-            logger.warning("%s %s: %s", correlation_id(), status, error.message)
-        return error_response(status, error.message, error.hint, error.retry_after)
+        known = call()
+        known.outcome, known.error = outcome_of(error), error.message
+        return error_response(status_of(error), error.message, error.hint, error.retry_after)
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
         if error.code is None or error.code < 400:
             return error.get_response()  # type: ignore[return-value]  # redirects keep their own form
+        known = call()
+        known.outcome, known.error = "refused" if error.code < 500 else "error", error.name
         response = error_response(error.code, f"{error.name}: {error.description}", "")
         for name, value in error.get_headers():
             if name not in ("Content-Type", "Content-Length"):
@@ -85,5 +105,6 @@ def install(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:
-        logger.exception("%s: unexpected error", correlation_id())
+        known = call()
+        known.outcome, known.error, known.unexpected = "error", "unexpected error", error
         return error_response(500, "something went wrong inside the service", "")

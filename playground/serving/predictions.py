@@ -14,6 +14,7 @@ from playground.serving.json import json_response
 from playground.serving.lifecycle import is_draining
 from playground.serving.payload import read_payload
 from playground.serving.state import service
+from playground.serving.watch import answered, call
 
 blueprint = Blueprint("predictions", __name__)
 
@@ -45,13 +46,15 @@ def predict() -> Response:
         return respond(pipeline.predict_url(payload.url, client_is_gone))
     if payload.place is not None:
         return respond(pipeline.predict_lnglat(*payload.place, client_is_gone))
+    call().tile = "{}/{}/{}".format(*payload.address)
     return respond(pipeline.predict_tile(*payload.address, client_is_gone))
 
 
 @blueprint.get("/predictions/<int(signed=True):z>/<int(signed=True):x>/<int(signed=True):y>.geojson")
 def prediction(z: int, x: int, y: int) -> Response:
     """One tile's FeatureCollection, at an address of its own, so that a map can use the service as a layer."""
-    outcome = service().pipeline.predict_tile(z, x, y)
+    call().tile = f"{z}/{x}/{y}"
+    outcome = answered(service().pipeline.predict_tile(z, x, y))
     response = json_response(outcome.answer.dumps(), media_type=GEOJSON)
     response.headers["Cache-Control"] = "no-cache"  # keep it, but ask whether it still holds
     response.add_etag()
@@ -73,6 +76,7 @@ def client_is_gone() -> bool:
 
 def respond(outcome: Outcome) -> Response:
     """The answer with all that is known about it; the FeatureCollection alone for who accepts nothing else."""
+    answered(outcome)
     if request.headers.get("Accept", "").startswith(GEOJSON):
         return json_response(outcome.answer.dumps(), media_type=GEOJSON)
     body = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import current_app
 
@@ -12,6 +12,9 @@ from playground.pipeline import Pipeline
 from playground.predictor import Predictor
 from playground.settings import RunningSettings
 from playground.version import __version__
+
+if TYPE_CHECKING:
+    from playground.serving.metrics import Metrics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +24,7 @@ class Service:
     settings: RunningSettings
     pipeline: Pipeline
     predictor: Predictor
+    metrics: Metrics
 
     @cached_property
     def description(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from playground.settings.fields import (
     ServiceSettings,
     docs_table,
 )
-from playground.settings.load import Finding, Rule, load_running, load_service, read_number
+from playground.settings.load import Finding, Rule, load_running, load_service, read_number, read_setting
 
 __all__ = [
     "PROJECT_ID",
@@ -25,4 +25,5 @@ __all__ = [
     "load_running",
     "load_service",
     "read_number",
+    "read_setting",
 ]

@@ -13,6 +13,7 @@ from playground.settings.kinds import (
     Hidden,
     Kind,
     Number,
+    Switch,
     Text,
     Whole,
     is_dotted_name,
@@ -203,6 +204,20 @@ class RunningSettings(PredictorSettings):
     project_name: str | None = field(
         default=None,
         metadata=about("PROJECT_NAME", Text(ONE_LINE, is_printable), "the Google Cloud project that the service is in"),
+    )
+    log_format: str = field(
+        default="auto",
+        metadata=about(
+            "log_format",
+            Choice(("auto", "json", "text")),
+            "json: one object a line, for Cloud Logging; text: for people; auto: text on a terminal",
+        ),
+    )
+    log_api_calls: bool = field(
+        default=True,
+        metadata=about(
+            "log_api_calls", Switch(), "whether every prediction is logged; off: only those that the service failed at"
+        ),
     )
     allowed_hosts: str | None = field(
         default=None,

@@ -97,6 +97,25 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Switch:
+    """On or off. YAML reads an unquoted on or off as true or false, the environment has only words."""
+
+    allowed: str = "on or off"
+
+    def check(self, value: object) -> bool:
+        if isinstance(value, bool):
+            return value
+        return self.parse(value if isinstance(value, str) else "")
+
+    def parse(self, text: str) -> bool:
+        if text.lower() in ("on", "true", "yes", "1"):
+            return True
+        if text.lower() in ("off", "false", "no", "0"):
+            return False
+        raise ValueError(self.allowed)
+
+
+@dataclass(frozen=True)
 class Text:
     """A text that ``accepts`` says yes to; ``allowed`` says in words which those are."""
 

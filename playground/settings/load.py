@@ -124,19 +124,23 @@ def load_running(config_path: Path | None, environ: Mapping[str, str]) -> Runnin
 
 
 def read_number(key: str, environ: Mapping[str, str], default: int) -> int:
-    """``workers``, ``backlog`` or ``timeout``, for gunicorn.conf.py: the environment's value, else ``default``.
+    """``workers``, ``backlog`` or ``timeout``, see ``read_setting``."""
+    return int(str(read_setting(key, environ, default)))
+
+
+def read_setting(key: str, environ: Mapping[str, str], default: object) -> object:
+    """One setting, for gunicorn.conf.py: the environment's value, else ``default``.
 
     Raises:
-        SettingsError: the environment holds no such number.
+        SettingsError: the environment holds no such value.
     """
     definition = settings_of(RunningSettings)[key][1]
     text = environ.get(definition.env) or str(default)
     try:
-        value = definition.kind.parse(text)
+        return definition.kind.parse(text)
     except ValueError:
         problem = f"environment variable {definition.env}: found {text}, allowed: {definition.allowed}"
         raise SettingsError(problem, problems=(problem,)) from None
-    return int(str(value))
 
 
 def _flat(entries: Iterable[Entry], opened: str, path: Path, problems: list[str]) -> Iterator[Entry]:

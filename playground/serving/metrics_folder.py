@@ -1,0 +1,33 @@
+"""Where the workers of one server keep the numbers that they share: gunicorn's hooks make it and take it away."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""Prometheus' library reads it. Predictor processes don't see it: what a partner counts is the partner's."""
+PREFIX = "playground-metrics-"
+
+
+def on_starting(server: Any) -> None:
+    """A new folder for each start, in memory where there is a file system for that; a reload keeps it."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+    os.environ[VARIABLE] = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=memory)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """A worker has ended: what it counted stays counted, what it was doing it does no longer."""
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - not before the folder is there
+
+    mark_process_dead(worker.pid, os.environ[VARIABLE])  # type: ignore[no-untyped-call]
+
+
+def on_exit(server: Any) -> None:
+    """The folder goes with the server that made it; after an upgrade on the fly, the other server has its own."""
+    folder = Path(os.environ.get(VARIABLE, ""))
+    if folder.name.startswith(f"{PREFIX}{os.getpid()}-"):
+        shutil.rmtree(folder, ignore_errors=True)
