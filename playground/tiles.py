@@ -151,6 +151,7 @@ class TileEngine:
         self._decoded: SharedCache[bytes, Pixels] = SharedCache(
             cachetools.LRUCache(cache_pixels, getsizeof=lambda pixels: pixels.shape[0] * pixels.shape[1])
         )
+        self._found_any = False
         self._pool = None if source.local else ThreadPoolExecutor(connections, thread_name_prefix="tiles")
 
     def get(self, tile: mercantile.Tile, deadline: float | None = None) -> TileImage:
@@ -205,9 +206,9 @@ class TileEngine:
                 about = f"tile {name_of(tile)}" if tile == centre else f"neighbour {name_of(tile)} of {name_of(centre)}"
                 raise type(error)(f"{about}: {error.message}", error.hint) from error
             if fetched[centre] is None:
-                raise TileNotFoundError(
-                    f"no imagery at {name_of(centre)}", "the source does not cover this place or zoom"
-                )
+                known = "the source does not cover this place or zoom"
+                never = "no tile was found yet: is this the right URL, and does the source cover this place and zoom?"
+                raise TileNotFoundError(f"no imagery at {name_of(centre)}", known if self._found_any else never)
         image = fetched[centre]
         assert image is not None
         return image, fetched
@@ -218,9 +219,11 @@ class TileEngine:
 
             def fetch() -> bytes | None:
                 try:
-                    return self.source.fetch(tile, deadline)
+                    data = self.source.fetch(tile, deadline)
                 except TileNotFoundError:
                     return None
+                self._found_any = True
+                return data
 
             self._run(lambda: self._encoded.settle(tile, fetch), lambda: self._encoded.settle(tile, _closed))
         return future, mine

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 from playground import registry
 from playground.errors import SourceSettingsError
 from playground.sources.base import SourceInfo, TileSource, without_secrets
 
-__all__ = ["SOURCES", "SourceInfo", "SourceKind", "TileSource", "open_source"]
+__all__ = ["SOURCES", "SourceInfo", "SourceKind", "TileSource", "kind_of", "open_source"]
 
 
 class SourceKind(NamedTuple):
@@ -26,10 +27,11 @@ class SourceKind(NamedTuple):
 # Asked in this order; the first pattern that matches wins.
 SOURCES: dict[str, SourceKind] = {
     "xyz": SourceKind(
-        r"https?://.*\{.*\}",
+        r"https?://(?!.*\{TileMatrix\}).*\{.*\}",
         "playground.sources.xyz:XYZSource",
         "https://tiles.example.com/{z}/{x}/{y}.jpg",
-        "a tile server; {-y} counts rows from the south, {q} is a quadkey, {s} a subdomain (a, b, c)",
+        "a tile server; {-y} counts rows from the south, {q} is a quadkey, {s} a subdomain (a, b, c), "
+        "{r} is what stands after # at the end, like #@2x",
     ),
     "mbtiles": SourceKind(
         r"(?!https?://).*\.mbtiles$",
@@ -37,7 +39,19 @@ SOURCES: dict[str, SourceKind] = {
         "imagery.mbtiles",
         "an MBTiles file of pictures",
     ),
+    "directory": SourceKind(
+        r"(?!\w+:).*(/|\{(z|q)\}.*)$",
+        "playground.sources.directory:DirectorySource",
+        "tiles/{z}/{x}/{y}.png",
+        "a folder of tiles, like tiles/, or a template of their paths",
+    ),
 }
+
+
+def kind_of(text: str) -> str | None:
+    """The kind of source that a string names, one of SOURCES; None if it names none."""
+    kinds = (name for name, kind in SOURCES.items() if re.match(kind.pattern, text, re.IGNORECASE))
+    return next(kinds, None)
 
 
 def open_source(text: str) -> TileSource:
@@ -46,9 +60,12 @@ def open_source(text: str) -> TileSource:
     Raises:
         SourceSettingsError: it names none, or one that cannot be read.
     """
-    for kind in SOURCES.values():
-        if re.match(kind.pattern, text.strip(), re.IGNORECASE):
-            source: TileSource = registry.load(kind.target)(text.strip())
-            return source
+    text = text.strip()
+    if text and "://" not in text and Path(text).expanduser().is_dir():
+        text = text.rstrip("/") + "/"  # so do the patterns know a folder
+    kind_name = kind_of(text)
+    if kind_name is not None:
+        source: TileSource = registry.load(SOURCES[kind_name].target)(text)
+        return source
     possible = "; ".join(f"{kind.example} ({kind.help})" for kind in SOURCES.values())
     raise SourceSettingsError(f"{without_secrets(text)!r} names no tile source", f"possible are: {possible}")

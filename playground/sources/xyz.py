@@ -7,7 +7,6 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable
 from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
 
@@ -18,7 +17,9 @@ import urllib3.exceptions
 
 from playground import imagery
 from playground.errors import ImageError, SourceSettingsError, TileNotFoundError, TileSourceError, TileTimeoutError
+from playground.sources import template
 from playground.sources.base import SourceInfo, TileSource, name_of, seconds_left, without_secrets
+from playground.sources.template import Placeholders
 from playground.version import __version__
 
 MAX_BYTES = 16 * 2**20
@@ -31,14 +32,13 @@ FETCH_SECONDS = 60.0
 CONNECTIONS = 32
 """Kept open; more than a padded tile's nine, because requests overlap."""
 
-PLACEHOLDERS: dict[str, Callable[[mercantile.Tile], object]] = {
-    "z": lambda tile: tile.z,
-    "x": lambda tile: tile.x,
-    "y": lambda tile: tile.y,
-    "-y": lambda tile: 2**tile.z - 1 - tile.y,  # rows from the south (TMS)
-    "q": mercantile.quadkey,
+_DENSE = re.compile(r"#(@[1-9]x)$")
+"""At a template's end: what {r} is. A fragment is never part of what a server is asked for."""
+
+PLACEHOLDERS: Placeholders = {
+    **template.PLACEHOLDERS,
     "s": lambda tile: "abc"[(tile.x + tile.y) % 3],  # the same subdomain each time, so that caches on the way work
-    "r": lambda tile: "",  # "@2x" where a browser's screen is dense; write it into the template for 512-pixel tiles
+    "r": lambda tile: "",
 }
 
 
@@ -46,14 +46,14 @@ class XYZSource(TileSource):
     """A tile server, by a template such as ``https://host/{z}/{x}/{y}.jpg``.
 
     Args:
-        text: the template.
+        text: the template. {r} is nothing, or what stands after # at the end: ``…/{y}{r}.png#@2x`` for tiles of 512.
         attempts: tries for one tile where a retry may help: 429, 5xx, timeouts, broken connections.
         backoff_seconds: the first pause; each next one is twice as long, give or take half.
     """
 
     def __init__(self, text: str, attempts: int = 4, backoff_seconds: float = 0.25) -> None:
         self._template = _checked(text)
-        self._shown = without_secrets(text)
+        self._shown = without_secrets(self._template)
         self._attempts = attempts
         self._backoff_seconds = backoff_seconds
         self._closed = threading.Event()
@@ -83,7 +83,7 @@ class XYZSource(TileSource):
         raise AssertionError("the last attempt returns or raises")
 
     def url(self, tile: mercantile.Tile) -> str:
-        return _fill_in(self._shown, tile)
+        return template.fill_in(self._shown, tile, PLACEHOLDERS)
 
     def info(self) -> SourceInfo:
         return SourceInfo(name=urlsplit(self._shown).hostname or self._shown)
@@ -97,7 +97,7 @@ class XYZSource(TileSource):
         where = self.url(tile)
         try:
             with self._session.get(
-                _fill_in(self._template, tile),
+                template.fill_in(self._template, tile, PLACEHOLDERS),
                 timeout=(min(CONNECT_SECONDS, left), min(READ_SECONDS, left)),
                 stream=True,
             ) as response:
@@ -187,23 +187,26 @@ def _cause(error: BaseException) -> str:
     return getattr(seen, "strerror", None) or type(seen).__name__
 
 
-def _checked(template: str) -> str:
-    known = ", ".join("{" + name + "}" for name in PLACEHOLDERS)
-    used = set(re.findall(r"\{([^{}]*)\}", template))
-    shown = without_secrets(template)
-    if unknown := sorted(used - PLACEHOLDERS.keys()):
-        names = ", ".join("{" + name + "}" for name in unknown)
-        raise SourceSettingsError(f"{shown}: {names} is not known", f"known are {known}")
-    if "q" not in used and not ({"z", "x"} <= used and used & {"y", "-y"}):
-        raise SourceSettingsError(f"{shown} does not name a tile", "it needs {z}, {x} and {y} (or {-y}), or {q}")
+def _checked(text: str) -> str:
+    """The template, with {r} filled in.
+
+    Raises:
+        SourceSettingsError: it names no tile, or no host.
+    """
+    dense = _DENSE.search(text)
+    if dense and "{r}" not in text:
+        raise SourceSettingsError(
+            f"{without_secrets(text)} has no {{r}} that could be {dense[1]}",
+            "write {r} where it belongs: …/{y}{r}.png#@2x",
+        )
+    text = text[: dense.start()].replace("{r}", dense[1]) if dense else text
+    template.check_template(text, PLACEHOLDERS)
     try:
-        host = urlsplit(template).hostname
+        host = urlsplit(text).hostname
     except ValueError:
         host = None
     if not host:
-        raise SourceSettingsError(f"{shown} has no host that can be read", "write https://host/{z}/{x}/{y}.jpg")
-    return template
-
-
-def _fill_in(template: str, tile: mercantile.Tile) -> str:
-    return re.sub(r"\{([^{}]*)\}", lambda match: f"{PLACEHOLDERS[match[1]](tile)}", template)
+        raise SourceSettingsError(
+            f"{without_secrets(text)} has no host that can be read", "write https://host/{z}/{x}/{y}.jpg"
+        )
+    return text
