@@ -20,8 +20,9 @@ from tileserver import Answer, TileServer
 from playground import imagery
 from playground.errors import SourceSettingsError, TileNotFoundError, TileSourceError, TileTimeoutError
 from playground.sources import SOURCES, TileSource, open_source
+from playground.sources.http import MAX_BYTES
 from playground.sources.mbtiles import MBTilesSource, write_mbtiles
-from playground.sources.xyz import MAX_BYTES, XYZSource
+from playground.sources.xyz import XYZSource
 
 TILE = mercantile.Tile(3, 1, 2)
 PATH = "/2/3/1"

@@ -12,6 +12,7 @@ import mercantile
 import numpy as np
 import pytest
 from tileserver import TileServer, cut_level, level_picture, paths
+from wmtsserver import WMTS, document, layer, limits, link, matrix, matrix_set
 
 from playground import imagery
 from playground.errors import SourceSettingsError, TileNotFoundError, TileSourceError
@@ -51,7 +52,18 @@ def directory(folder: Path) -> Iterator[str]:
     yield str(folder / "tiles/{z}/{x}/{y}.png")
 
 
-WORLDS: dict[str, World] = {"xyz": xyz, "mbtiles": mbtiles, "directory": directory}
+@contextlib.contextmanager
+def wmts(_folder: Path) -> Iterator[str]:
+    service = WMTS(WEST, prefix="EPSG:900913:")
+    with TileServer(service) as server:
+        place = server.address.replace("//", f"//me:{SECRET}@")
+        only = link("grid", limits(f"EPSG:900913:{ZOOM}", (0, 3), (0, 7)))
+        matrices = "".join(matrix(f"EPSG:900913:{zoom}", zoom) for zoom in range(12))
+        service.document = document(layer("imagery", only) + matrix_set("grid", matrices), f"{server.address}/kvp?")
+        yield f"wmts:{place}/wmts?key={SECRET}#layer=imagery"
+
+
+WORLDS: dict[str, World] = {"wmts": wmts, "xyz": xyz, "mbtiles": mbtiles, "directory": directory}
 SAYS_BOUNDS = set(WORLDS) - {"xyz"}
 """A template of addresses says nothing about what is there."""
 
@@ -108,7 +120,7 @@ def test_addresses_and_names_show_no_secrets(source: TileSource) -> None:
 def test_a_broken_file_is_told_in_one_line(kind: str, tmp_path: Path) -> None:
     suffix = re.search(r"\.\w+$", SOURCES[kind].example)
     if "://" in SOURCES[kind].example:
-        text = SOURCES[kind].example.replace("example.com", "[example.com")
+        text = SOURCES[kind].example.replace("//", "//[")
     else:
         path = tmp_path / f"broken{suffix[0] if suffix else ''}"
         path.write_bytes(b"this is not what the name says\n" * 100)

@@ -26,6 +26,14 @@ class SourceKind(NamedTuple):
 
 # Asked in this order; the first pattern that matches wins.
 SOURCES: dict[str, SourceKind] = {
+    "wmts": SourceKind(
+        r"wmts:https?://|https?://.*\{TileMatrix\}|https?://[^{#]*WMTSCapabilities\.xml"
+        r"|https?://(?=[^{#]*[?&]service=wmts)(?=[^{#]*[?&]request=getcapabilities)[^{#]*",
+        "playground.sources.wmts:WMTSSource",
+        "wmts:https://maps.example.com/wmts?SERVICE=WMTS&REQUEST=GetCapabilities#layer=imagery",
+        "a layer of a WMTS, by its capabilities or a template with {TileMatrix}, {TileRow} and {TileCol}; after # "
+        "what to choose: layer, style, matrixset, format, TIME and other dimensions",
+    ),
     "xyz": SourceKind(
         r"https?://(?!.*\{TileMatrix\}).*\{.*\}",
         "playground.sources.xyz:XYZSource",
