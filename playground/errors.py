@@ -6,10 +6,12 @@
     ├── RequestError                what the caller sent
     │   ├── PayloadError            not the JSON, or not the keys, that the service reads
     │   ├── AddressError            a tile or place outside the map, or at another zoom
+    │   ├── UrlRefusedError         a URL that this service does not fetch from
     │   └── ImageError              bytes that are no readable image, or too large a one
     ├── TileNotFoundError           no imagery here
     ├── TileSourceError             the tile source failed; later it may work
-    │   └── TileTimeoutError        the tile source did not answer in time
+    │   ├── TileTimeoutError        the tile source did not answer in time
+    │   └── FetchRefusedError       it leads to where the configuration does not allow to fetch from
     ├── SourceSettingsError         a source string that names nothing readable
     └── PredictorError              the partner's predictor
         ├── PredictorNotReadyError  still loading, or could not be loaded
@@ -63,6 +65,10 @@ class AddressError(RequestError):
     """A tile or place outside the map, or at another zoom."""
 
 
+class UrlRefusedError(RequestError):
+    """A URL that this service does not fetch from."""
+
+
 class ImageError(RequestError):
     """Bytes that are no readable image, or too large a one."""
 
@@ -77,6 +83,10 @@ class TileSourceError(PlaygroundError):
 
 class TileTimeoutError(TileSourceError):
     """The tile source did not answer in time."""
+
+
+class FetchRefusedError(TileSourceError):
+    """An address, a redirect or a DNS answer leads to where the configuration does not allow to fetch from."""
 
 
 class SourceSettingsError(PlaygroundError):

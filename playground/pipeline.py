@@ -13,6 +13,7 @@ import numpy as np
 
 from playground import answers, geo, imagery
 from playground.errors import AddressError, PayloadError
+from playground.fetching.policy import FetchPolicy
 from playground.mosaic import Fill
 from playground.predictor import OtherResult, ServedTile
 from playground.settings import RunningSettings
@@ -156,7 +157,9 @@ def open_engine(settings: RunningSettings) -> TileEngine | None:
     """Where the service's tiles come from; None for one that only takes images."""
     if settings.tiles is None:
         return None
-    return TileEngine(open_source(settings.tiles), settings.padding, cast("Fill", settings.fill))
+    return TileEngine(
+        open_source(settings.tiles, FetchPolicy.of(settings)), settings.padding, cast("Fill", settings.fill)
+    )
 
 
 def tile_of_image(image: TileImage, deadline: float | None) -> ServedTile:

@@ -14,14 +14,13 @@ import mercantile
 
 from playground import geo, imagery, mosaic
 from playground.errors import ImageError, SettingsError, TileNotFoundError, TileSourceError, TileTimeoutError
+from playground.fetching.tile import MAX_PIXELS
 from playground.imagery import Pixels
 from playground.mosaic import CENTRE, FILLS, PLACES, Fill, Mask
 from playground.sharing import SharedCache
 from playground.sources.base import TileSource, name_of
 
 MAX_PADDING = 256
-MAX_TILE_PIXELS = 2048 * 2048
-"""A tile with more is refused before it is decoded."""
 MISSING_SECONDS = 60.0
 """How long a tile is known to be missing; imagery may be added."""
 IMAGERY_SECONDS = 3600.0
@@ -187,6 +186,10 @@ class TileEngine:
         encoded = self._encoded
         return EngineStats(encoded.made, encoded.hits, encoded.joins, self._decoded.made)
 
+    def outcomes(self) -> dict[str, int]:
+        """How often fetching from the source ended how, by kind; empty for a source that fetches nothing."""
+        return self.source.outcomes()
+
     def close(self) -> None:
         """Let go of the source and the threads; what is being fetched comes to its end, nothing new is begun."""
         self.source.close()
@@ -205,6 +208,7 @@ class TileEngine:
             except TileSourceError as error:
                 about = f"tile {name_of(tile)}" if tile == centre else f"neighbour {name_of(tile)} of {name_of(centre)}"
                 raise type(error)(f"{about}: {error.message}", error.hint) from error
+            self._found_any = self._found_any or fetched[tile] is not None
             if fetched[centre] is None:
                 known = "the source does not cover this place or zoom"
                 never = "no tile was found yet: is this the right URL, and does the source cover this place and zoom?"
@@ -215,15 +219,12 @@ class TileEngine:
 
     def _start(self, tile: mercantile.Tile, deadline: float | None) -> tuple[Future[bytes | None], bool]:
         future, mine = self._encoded.claim(tile)
-        if mine:
+        if mine and (started := self.source.start(tile, deadline)) is not None:
+            started.add_done_callback(lambda done: self._encoded.settle(tile, lambda: _tile_or_none(done.result)))
+        elif mine:
 
             def fetch() -> bytes | None:
-                try:
-                    data = self.source.fetch(tile, deadline)
-                except TileNotFoundError:
-                    return None
-                self._found_any = True
-                return data
+                return _tile_or_none(lambda: self.source.fetch(tile, deadline))
 
             self._run(lambda: self._encoded.settle(tile, fetch), lambda: self._encoded.settle(tile, _closed))
         return future, mine
@@ -261,7 +262,7 @@ class TileEngine:
             if data is None:
                 continue
             try:
-                width, height = imagery.check_image(data, MAX_TILE_PIXELS)
+                width, height = imagery.check_image(data, MAX_PIXELS)
             except ImageError as error:
                 raise TileSourceError(f"tile {name_of(tile)}: {error.message}", error.hint) from error
             if width != height:
@@ -302,6 +303,13 @@ class TileEngine:
             if pixels.shape != (size, size, bands):
                 decoded[tile] = imagery.convert(pixels, size, bands)
         return mosaic.stitch([decoded.get(tile) if tile else None for tile in around], self.padding, self.fill)
+
+
+def _tile_or_none(get: Callable[[], bytes]) -> bytes | None:
+    try:
+        return get()
+    except TileNotFoundError:
+        return None
 
 
 def _closed() -> bytes | None:

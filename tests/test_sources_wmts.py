@@ -11,7 +11,8 @@ import pytest
 from tileserver import Answer, TileServer, cut_level, level_picture
 from wmtsserver import EXCEPTION, WMTS, document, layer, limits, link, matrix, matrix_set
 
-from playground.errors import SourceSettingsError, TileNotFoundError, TileSourceError
+from playground.errors import FetchRefusedError, SourceSettingsError, TileNotFoundError, TileSourceError
+from playground.fetching.policy import FetchPolicy, read_hosts
 from playground.sources import kind_of, open_source
 from playground.sources.wmts import WMTSSource
 from playground.tiles import TileEngine
@@ -222,7 +223,8 @@ def test_keys_go_to_the_same_host_only_and_are_never_shown(server: TileServer, s
         address = server.address.replace("//", "//me:hunter2@") + "/WMTSCapabilities.xml?token=hunter2"
         for place, expected in ((server, "hunter2"), (other, None)):
             service.document = document(layer("imagery", LINK) + GRID, place.address + "/kvp")
-            source = open_source(address)
+            hosts = frozenset(read_hosts(other.address.removeprefix("http://")))
+            source = open_source(address, FetchPolicy(allowed_hosts=hosts))
             place.headers.clear()
             source.fetch(TILE)
             assert service.asked[-1].get("TOKEN") == expected
@@ -230,9 +232,18 @@ def test_keys_go_to_the_same_host_only_and_are_never_shown(server: TileServer, s
             assert "hunter2" not in source.url(TILE) + repr(source.info())
 
 
+def test_capabilities_do_not_lead_inside(server: TileServer, service: WMTS) -> None:
+    with TileServer(service) as other:
+        service.document = document(layer("imagery", LINK) + GRID, other.address + "/kvp")
+        source = open_source(server.address + "/WMTSCapabilities.xml")
+        with pytest.raises(FetchRefusedError, match=r"127\.0\.0\.1"):
+            source.fetch(TILE)
+    assert not service.asked
+
+
 def test_a_server_that_is_down_at_the_start_is_asked_again(server: TileServer, service: WMTS) -> None:
     service.document = Answer(status=503)
-    source = WMTSSource(server.address + "/WMTSCapabilities.xml", attempts=1)
+    source = WMTSSource(server.address + "/WMTSCapabilities.xml", FetchPolicy(attempts=1))
     assert source.info().name == "127.0.0.1"
     with pytest.raises(TileSourceError, match="503"):
         source.fetch(TILE)
@@ -249,7 +260,7 @@ def test_a_server_that_is_down_at_the_start_is_asked_again(server: TileServer, s
 
 def test_a_layer_that_is_wrong_only_later_is_a_failure_of_the_source(server: TileServer, service: WMTS) -> None:
     service.document = Answer(status=503)
-    source = WMTSSource(server.address + "/WMTSCapabilities.xml#layer=sea", attempts=1)
+    source = WMTSSource(server.address + "/WMTSCapabilities.xml#layer=sea", FetchPolicy(attempts=1))
     service.document = document(layer("imagery", LINK) + GRID)
     with pytest.raises(TileSourceError, match="no layer sea"):
         source.fetch(TILE)

@@ -27,6 +27,7 @@ from playground.errors import (
     TileSourceError,
     TileTimeoutError,
 )
+from playground.fetching.policy import FetchPolicy
 from playground.sources.mbtiles import MBTilesSource, write_mbtiles
 from playground.sources.xyz import XYZSource
 from playground.tiles import TileEngine
@@ -37,7 +38,7 @@ SOUTH = ("SW", "S", "SE")
 
 
 def engine(server: TileServer, padding: int = 0, **options: object) -> TileEngine:
-    source = XYZSource(server.template, attempts=2, backoff_seconds=0.001)
+    source = XYZSource(server.template, FetchPolicy(attempts=2, backoff_seconds=0.001))
     return TileEngine(source, padding, **options)  # type: ignore[arg-type]
 
 

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from playground.settings.kinds import (
     Choice,
+    Hidden,
     Kind,
     Number,
     Text,
     Whole,
     is_dotted_name,
+    is_headers,
+    is_hosts,
     is_image,
     is_printable,
     is_project_id,
     is_python_name,
+    is_secret_line,
     is_service_id,
 )
+from playground.settings.secret import Secret
 
 SERVICE_ID = Text("lowercase letters, digits and hyphens, at most 63, no hyphen at either end", is_service_id)
 PROJECT_ID = Text("a Google Cloud project id: 6 to 30 lowercase letters, digits and hyphens", is_project_id)
@@ -148,6 +154,56 @@ class RunningSettings(PredictorSettings):
     project_name: str | None = field(
         default=None,
         metadata=about("PROJECT_NAME", Text(ONE_LINE, is_printable), "the Google Cloud project that the service is in"),
+    )
+    allowed_hosts: str | None = field(
+        default=None,
+        metadata=about(
+            "ALLOWED_HOSTS",
+            Text("hosts separated by commas, with or without a port, like cdn.example.com, 10.1.2.3:8080", is_hosts),
+            "further hosts that tiles may come from, by redirects or by a request's url; they may be private",
+        ),
+    )
+    tiles_headers: Secret | None = field(
+        default=None,
+        metadata=about(
+            "TILES_HEADERS",
+            Hidden("lines of Name: value, or a JSON object of texts", is_headers),
+            "secret: headers that the tile server wants to see",
+        ),
+    )
+    tiles_basic: Secret | None = field(
+        default=None,
+        metadata=about(
+            "TILES_BASIC",
+            Hidden("user:password, on one line", lambda text: text.isprintable() and ":" in text),
+            "secret: the user and password of the tile server",
+        ),
+    )
+    tiles_bearer: Secret | None = field(
+        default=None,
+        metadata=about(
+            "TILES_BEARER",
+            Hidden("a token: letters, digits and signs, no spaces", is_secret_line),
+            "secret: the bearer token of the tile server",
+        ),
+    )
+    tiles_token_url: str | None = field(
+        default=None,
+        metadata=about(
+            "TILES_TOKEN_URL",
+            Text("a URL, http or https", lambda text: re.match("https?://", text)),
+            "where tokens come from (OAuth 2 client credentials); renewed at half their life",
+        ),
+    )
+    tiles_client_id: str | None = field(
+        default=None,
+        metadata=about("TILES_CLIENT_ID", Text(ONE_LINE, is_printable), "who asks for tokens"),
+    )
+    tiles_client_secret: Secret | None = field(
+        default=None,
+        metadata=about(
+            "TILES_CLIENT_SECRET", Hidden(ONE_LINE, is_printable), "secret: what proves who asks for tokens"
+        ),
     )
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Protocol
 
+from playground.settings.secret import Secret, read_headers
+
 
 class Kind(Protocol):
     """What a setting may be."""
@@ -110,6 +112,22 @@ class Text:
         return self.check(text)
 
 
+@dataclass(frozen=True)
+class Hidden:
+    """A secret text that ``accepts`` says yes to; nobody is shown what was found instead."""
+
+    allowed: str
+    accepts: Callable[[str], object]
+
+    def check(self, value: object) -> Secret:
+        if not isinstance(value, str) or not self.accepts(value):
+            raise ValueError(self.allowed)
+        return Secret(value)
+
+    def parse(self, text: str) -> Secret:
+        return self.check(text.strip())
+
+
 def is_python_name(text: str) -> bool:
     """Whether Python accepts ``text`` as the name of a class."""
     return text.isidentifier() and not keyword.iskeyword(text)
@@ -146,3 +164,25 @@ def is_service_id(text: str) -> bool:
 def is_project_id(text: str) -> bool:
     """Whether Google Cloud accepts ``text`` as the id of a project, ``example.com:`` in front included."""
     return bool(re.fullmatch(r"(?:[a-z0-9.-]+\.[a-z]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]", text))
+
+
+def is_headers(text: str) -> bool:
+    """Whether ``text`` holds HTTP headers, see ``read_headers``."""
+    try:
+        return bool(read_headers(text))
+    except ValueError:
+        return False
+
+
+def is_secret_line(text: str) -> bool:
+    """Whether ``text`` can stand in an HTTP header."""
+    return bool(re.fullmatch(r"[\x21-\x7e]+", text))
+
+
+def is_hosts(text: str) -> bool:
+    """Whether ``text`` lists hosts, with or without ports; what each is worth is seen when it is used."""
+    return all(re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?", part) for part in _hosts(text))
+
+
+def _hosts(text: str) -> list[str]:
+    return re.split(r"[\s,]+", text.strip())

@@ -21,7 +21,7 @@ from playground.settings.fields import (
     defaults_of,
     settings_of,
 )
-from playground.settings.kinds import Number, Text, Whole
+from playground.settings.kinds import Hidden, Number, Text, Whole
 from playground.settings.yaml_lines import Entry, load_entries
 
 
@@ -116,6 +116,7 @@ def load_running(config_path: Path | None, environ: Mapping[str, str]) -> Runnin
         try:
             values[attribute] = read()
         except ValueError:
+            found = "***" if isinstance(definition.kind, Hidden) else found
             problems.append(f"{place}: found {found}, allowed: {definition.allowed}")
     _raise_if(problems, config_path or "the environment")
     values.setdefault("name", _service_id(values["predictor_package"]))

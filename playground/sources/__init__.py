@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from playground import registry
 from playground.errors import SourceSettingsError
 from playground.sources.base import SourceInfo, TileSource, without_secrets
+
+if TYPE_CHECKING:
+    from playground.fetching.policy import FetchPolicy
 
 __all__ = ["SOURCES", "SourceInfo", "SourceKind", "TileSource", "kind_of", "open_source"]
 
@@ -62,8 +65,12 @@ def kind_of(text: str) -> str | None:
     return next(kinds, None)
 
 
-def open_source(text: str) -> TileSource:
+def open_source(text: str, policy: FetchPolicy | None = None) -> TileSource:
     """The tile source that a string names.
+
+    Args:
+        text: the string.
+        policy: what the configuration says about fetching; the source adds its own hosts to it.
 
     Raises:
         SourceSettingsError: it names none, or one that cannot be read.
@@ -73,7 +80,8 @@ def open_source(text: str) -> TileSource:
         text = text.rstrip("/") + "/"  # so do the patterns know a folder
     kind_name = kind_of(text)
     if kind_name is not None:
-        source: TileSource = registry.load(SOURCES[kind_name].target)(text)
+        opener = registry.load(SOURCES[kind_name].target)
+        source: TileSource = opener(text, policy) if opener.takes_policy else opener(text)
         return source
     possible = "; ".join(f"{kind.example} ({kind.help})" for kind in SOURCES.values())
     raise SourceSettingsError(f"{without_secrets(text)!r} names no tile source", f"possible are: {possible}")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-import re
 import time
+from concurrent.futures import Future
 
 import mercantile
 
 from playground.errors import TileTimeoutError
+from playground.fetching.urls import without_secrets
 
-# Query parameters that carry a key, by name, or by a long value that looks like one.
-_SECRET_NAME = re.compile(r"key|token|secret|sig|auth|pass|pwd|cred|user|account|session|sas", re.IGNORECASE)
-_SECRET_VALUE = re.compile(r"[\w.~%+/=-]{24,}")
+__all__ = ["SourceInfo", "TileSource", "name_of", "seconds_left", "without_secrets"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +38,8 @@ class TileSource(abc.ABC):
 
     local = False
     """Whether a tile comes without waiting for anyone, so that threads would cost more than they bring."""
+    takes_policy = False
+    """Whether the constructor takes a ``FetchPolicy`` too, because it fetches over HTTP: ``Source(text, policy)``."""
 
     @abc.abstractmethod
     def fetch(self, tile: mercantile.Tile, deadline: float | None = None) -> bytes:
@@ -54,6 +55,10 @@ class TileSource(abc.ABC):
             TileSourceError: the source failed, or what came is no image.
         """
 
+    def start(self, tile: mercantile.Tile, deadline: float | None = None) -> Future[bytes] | None:
+        """Begin to fetch a tile without waiting: its future, with ``fetch``'s errors; None if only ``fetch`` can."""
+        return None
+
     @abc.abstractmethod
     def url(self, tile: mercantile.Tile) -> str:
         """The address of a tile as it may be shown to anyone: without secrets."""
@@ -61,6 +66,10 @@ class TileSource(abc.ABC):
     @abc.abstractmethod
     def info(self) -> SourceInfo:
         """What the source says about itself."""
+
+    def outcomes(self) -> dict[str, int]:
+        """How often fetching ended how, by kind (``ok``, ``missing``, ``timeout`` and so on), since it was opened."""
+        return {}
 
     def close(self) -> None:  # noqa: B027 - many sources hold nothing open
         """Let go of files and connections."""
@@ -81,18 +90,3 @@ def seconds_left(tile: mercantile.Tile, deadline: float) -> float:
     if left <= 0:
         raise TileTimeoutError(f"tile {name_of(tile)} did not come in time", "try again, or allow more time")
     return left
-
-
-def without_secrets(address: str) -> str:
-    """An address or template as it may be shown: no user and password, keys in the query replaced by stars."""
-    place, mark, query = address.partition("?")
-    place = re.sub(r"^(\w+://)[^/]*@", r"\1", place)
-    parts = (part.partition("=") for part in query.split("&"))
-    shown = (f"{name}{equals}{'***' if _looks_secret(name, value) else value}" for name, equals, value in parts)
-    return place + mark + "&".join(shown)
-
-
-def _looks_secret(name: str, value: str) -> bool:
-    if not value or "{" in value:
-        return False
-    return bool(_SECRET_NAME.search(name) or _SECRET_VALUE.fullmatch(value))

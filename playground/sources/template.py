@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from urllib.parse import unquote, urlsplit
 
 import mercantile
 
@@ -38,6 +39,13 @@ def check_template(template: str, known: Placeholders) -> None:
 def fill_in(template: str, tile: mercantile.Tile, known: Placeholders) -> str:
     """The address of a tile."""
     return re.sub(r"\{([^{}]*)\}", lambda match: f"{known[match[1]](tile)}", template)
+
+
+def split_user(address: str) -> tuple[str, str]:
+    """``user:password`` ("" where there is none), and the address or template without it."""
+    place = urlsplit(address).netloc
+    user, _, host = place.rpartition("@")
+    return unquote(user), address.replace(place, host, 1) if user else address
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -270,7 +270,7 @@ def _query(layer: Layer, style: str, media_type: str, matrix_set: MatrixSet, dim
 
 
 def _followed(found: str, address: str) -> str:
-    """An address from the document; on the host that we were given, with its user, password and keys, too.
+    """An address from the document; on the host that we were given, with its keys, too.
 
     Raises:
         SourceSettingsError: it is no HTTP address.
@@ -286,9 +286,6 @@ def _followed(found: str, address: str) -> str:
         named = {part.partition("=")[0].lower() for part in parts}
         own = [part for part in here.query.split("&") if part and not _OURS.match(part.partition("=")[0])]
         parts += [part for part in own if part.partition("=")[0].lower() not in named]
-        user = here.netloc.rpartition("@")[0]
-        if user and "@" not in there.netloc:
-            place = place.replace("://", f"://{user}@", 1)
     return place + ("?" + "&".join(parts) if parts else "")
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import re
+from concurrent.futures import Future
 from urllib.parse import urlsplit
 
 import mercantile
 
 from playground.errors import SourceSettingsError
+from playground.fetching.client import open_client
+from playground.fetching.credentials import Credentials, basic
+from playground.fetching.policy import FetchPolicy
+from playground.fetching.tile import fetch_tile, start_tile
+from playground.fetching.urls import UrlError
 from playground.sources import template
 from playground.sources.base import SourceInfo, TileSource, without_secrets
-from playground.sources.http import HTTPFetcher
 from playground.sources.template import Placeholders
 
 _DENSE = re.compile(r"#(@[1-9]x)$")
@@ -27,19 +34,32 @@ class XYZSource(TileSource):
     """A tile server, by a template such as ``https://host/{z}/{x}/{y}.jpg``.
 
     Args:
-        text: the template. {r} is nothing, or what stands after # at the end: ``…/{y}{r}.png#@2x`` for tiles of 512.
-        attempts: tries for one tile where a retry may help: 429, 5xx, timeouts, broken connections.
-        backoff_seconds: the first pause; each next one is twice as long, give or take half.
+        text: the template; a user and password in it are sent as Basic credentials. {r} is nothing, or what stands
+            after # at the end: ``…/{y}{r}.png#@2x`` for tiles of 512 pixels.
+        policy: what the configuration says about fetching; the template's hosts are added to it.
     """
 
-    def __init__(self, text: str, attempts: int = 4, backoff_seconds: float = 0.25) -> None:
+    takes_policy = True
+
+    def __init__(self, text: str, policy: FetchPolicy | None = None) -> None:
         self._template = _checked(text)
         self._shown = without_secrets(self._template)
-        self._fetcher = HTTPFetcher(attempts, backoff_seconds)
+        policy = policy or FetchPolicy()
+        user, self._template = template.split_user(self._template)
+        if user:
+            policy = dataclasses.replace(policy, credentials=Credentials((basic(user),)))
+        try:
+            # {s} can stand in the host: every host that the template can mean.
+            policy = policy.naming(*(self._address(mercantile.Tile(x, 0, 2)) for x in range(3)))
+        except UrlError as error:
+            raise SourceSettingsError(f"{self._shown} {error}", "write https://host/{z}/{x}/{y}.jpg") from None
+        self._client = open_client(policy)
 
     def fetch(self, tile: mercantile.Tile, deadline: float | None = None) -> bytes:
-        address = template.fill_in(self._template, tile, PLACEHOLDERS)
-        return self._fetcher.get(address, self.url(tile), deadline)
+        return fetch_tile(self._client, tile, self._address(tile), deadline, functools.self.url(tile))
+
+    def start(self, tile: mercantile.Tile, deadline: float | None = None) -> Future[bytes]:
+        return start_tile(self._client, tile, self._address(tile), deadline, functools.self.url(tile))
 
     def url(self, tile: mercantile.Tile) -> str:
         return template.fill_in(self._shown, tile, PLACEHOLDERS)
@@ -47,8 +67,14 @@ class XYZSource(TileSource):
     def info(self) -> SourceInfo:
         return SourceInfo(name=urlsplit(self._shown).hostname or self._shown)
 
+    def _address(self, tile: mercantile.Tile) -> str:
+        return template.fill_in(self._template, tile, PLACEHOLDERS)
+
+    def outcomes(self) -> dict[str, int]:
+        return self._client.counts()
+
     def close(self) -> None:
-        self._fetcher.close()
+        self._client.close()
 
 
 def _checked(text: str) -> str:
