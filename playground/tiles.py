@@ -169,6 +169,7 @@ class TileEngine:
             )
         )
         self._decoders = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="decode")
+        self._found_any = False
         self._pool = None if source.local else ThreadPoolExecutor(connections, thread_name_prefix="tiles")
 
     def get(self, tile: mercantile.Tile, deadline: float | None = None) -> TileImage:
@@ -271,10 +272,11 @@ class TileEngine:
             except TileSourceError as error:
                 about = f"tile {name_of(tile)}" if tile == centre else f"neighbour {name_of(tile)} of {name_of(centre)}"
                 raise type(error)(f"{about}: {error.message}", error.hint) from error
+            self._found_any = self._found_any or fetched[tile] is not None
             if fetched[centre] is None:
-                raise TileNotFoundError(
-                    f"no imagery at {name_of(centre)}", "the source does not cover this place or zoom"
-                )
+                known = "the source does not cover this place or zoom"
+                never = "no tile was found yet: is this the right URL, and does the source cover this place and zoom?"
+                raise TileNotFoundError(f"no imagery at {name_of(centre)}", known if self._found_any else never)
         image = fetched[centre]
         assert image is not None
         return image, fetched

@@ -1,1 +1,1 @@
-"""TODO"""
+"""The demo: imagery, a partner's own Python, the service asked, its answers drawn and compared."""

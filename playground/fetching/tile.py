@@ -27,6 +27,9 @@ MAX_PIXELS = 2048 * 2048
 BLANK_BYTES = 4096
 """Pictures up to this size are looked at: wholly transparent ones stand for missing imagery."""
 
+Explain = Callable[[bytes], TileNotFoundError | TileSourceError | None]
+"""What the body of an answer that is no tile means to those who know the server's language; None if nothing."""
+
 
 def fetch_tile(
     client: Client, tile: mercantile.Tile, url: str, deadline: float | None, shown: Callable[[], str] | None = None
@@ -50,7 +53,13 @@ def fetch_tile(
 
 
 def start_tile(
-    client: Client, tile: mercantile.Tile, url: str, deadline: float | None, shown: Callable[[], str] | None = None
+    client: Client,
+    tile: mercantile.Tile,
+    url: str,
+    deadline: float | None,
+    shown: Callable[[], str] | None = None,
+    *,
+    explain: Explain | None = None,
 ) -> Future[bytes]:
     """Begin to fetch an encoded tile: as ``fetch_tile``, without waiting."""
     where = shown or functools.partial(without_secrets, url)
@@ -65,7 +74,8 @@ def start_tile(
             data, kind = read_tile(fetched.result(), tile, where), "ok"
         except _Judgement as judgement:
             client.count(judgement.kind)
-            result.set_exception(judgement.error)
+            said = explain(fetched.result().body) if explain else None
+            result.set_exception(said or judgement.error)
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
             result.set_exception(error)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from playground import registry
@@ -12,7 +13,7 @@ from playground.sources.base import SourceInfo, TileSource, without_secrets
 if TYPE_CHECKING:
     from playground.fetching.policy import FetchPolicy
 
-__all__ = ["SOURCES", "SourceInfo", "SourceKind", "TileSource", "open_source"]
+__all__ = ["SOURCES", "SourceInfo", "SourceKind", "TileSource", "kind_of", "open_source"]
 
 
 class SourceKind(NamedTuple):
@@ -28,11 +29,20 @@ class SourceKind(NamedTuple):
 
 # Asked in this order; the first pattern that matches wins.
 SOURCES: dict[str, SourceKind] = {
+    "wmts": SourceKind(
+        r"wmts:https?://|https?://.*\{TileMatrix\}|https?://[^{#]*WMTSCapabilities\.xml"
+        r"|https?://(?=[^{#]*[?&]service=wmts)(?=[^{#]*[?&]request=getcapabilities)[^{#]*",
+        "playground.sources.wmts:WMTSSource",
+        "wmts:https://maps.example.com/wmts?SERVICE=WMTS&REQUEST=GetCapabilities#layer=imagery",
+        "a layer of a WMTS, by its capabilities or a template with {TileMatrix}, {TileRow} and {TileCol}; after # "
+        "what to choose: layer, style, matrixset, format, TIME and other dimensions",
+    ),
     "xyz": SourceKind(
-        r"https?://.*\{.*\}",
+        r"https?://(?!.*\{TileMatrix\}).*\{.*\}",
         "playground.sources.xyz:XYZSource",
         "https://tiles.example.com/{z}/{x}/{y}.jpg",
-        "a tile server; {-y} counts rows from the south, {q} is a quadkey, {s} a subdomain (a, b, c)",
+        "a tile server; {-y} counts rows from the south, {q} is a quadkey, {s} a subdomain (a, b, c), "
+        "{r} is what stands after # at the end, like #@2x",
     ),
     "mbtiles": SourceKind(
         r"(?!https?://).*\.mbtiles$",
@@ -52,7 +62,19 @@ SOURCES: dict[str, SourceKind] = {
         "imagery.pmtiles",
         "a PMTiles file of pictures, here or behind http(s)",
     ),
+    "directory": SourceKind(
+        r"(?!\w+:).*(/|\{(z|q)\}.*)$",
+        "playground.sources.directory:DirectorySource",
+        "tiles/{z}/{x}/{y}.png",
+        "a folder of tiles, like tiles/, or a template of their paths",
+    ),
 }
+
+
+def kind_of(text: str) -> str | None:
+    """The kind of source that a string names, one of SOURCES; None if it names none."""
+    kinds = (name for name, kind in SOURCES.items() if re.match(kind.pattern, text, re.IGNORECASE))
+    return next(kinds, None)
 
 
 def open_source(text: str, policy: FetchPolicy | None = None) -> TileSource:
@@ -65,10 +87,13 @@ def open_source(text: str, policy: FetchPolicy | None = None) -> TileSource:
     Raises:
         SourceSettingsError: it names none, or one that cannot be read.
     """
-    for kind in SOURCES.values():
-        if re.match(kind.pattern, text.strip(), re.IGNORECASE):
-            opener = registry.load(kind.target)
-            source: TileSource = opener(text.strip(), policy) if opener.takes_policy else opener(text.strip())
-            return source
+    text = text.strip()
+    if text and "://" not in text and Path(text).expanduser().is_dir():
+        text = text.rstrip("/") + "/"  # so do the patterns know a folder
+    kind_name = kind_of(text)
+    if kind_name is not None:
+        opener = registry.load(SOURCES[kind_name].target)
+        source: TileSource = opener(text, policy) if opener.takes_policy else opener(text)
+        return source
     possible = "; ".join(f"{kind.example} ({kind.help})" for kind in SOURCES.values())
     raise SourceSettingsError(f"{without_secrets(text)!r} names no tile source", f"possible are: {possible}")

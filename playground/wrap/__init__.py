@@ -1,1 +1,1 @@
-"""TODO"""
+"""Wrapping a partner's image: what is written, and what the platform allows."""
