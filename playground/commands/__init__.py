@@ -16,6 +16,7 @@ COMMANDS = {
     "serve": ("playground.commands.serve:serve", "Run the service on this machine, without Docker."),
     "predict": ("playground.commands.predict:predict", "Predict one tile, one place or one image file."),
     "sources": ("playground.commands.sources:sources", "List the kinds of tile source, with examples."),
+    "inspect": ("playground.commands.inspect:inspect", "Say what a tile source holds, and what may be wrong with it."),
     "demo": ("playground.commands.demo:demo", "Do the whole job on NASA's Blue Marble: figures and a picture."),
 }
 """Name to (module:attribute, one line of help): nothing is imported for a command that is not called."""

@@ -20,7 +20,9 @@ from playground.predictor import PredictorSpec, ProcessPredictor
 ADDRESS = re.compile(r"(\d+)/(\d+)/(\d+)")
 
 
-class _Place(click.ParamType[tuple[float, float]]):
+class Place(click.ParamType[tuple[float, float]]):
+    """A place on the command line."""
+
     name = "LON,LAT"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
@@ -33,7 +35,7 @@ class _Place(click.ParamType[tuple[float, float]]):
 
 @click.command()
 @click.argument("what", required=False, metavar="[Z/X/Y | IMAGE | -]")
-@click.option("--at", type=_Place(), help="The tile that holds this place, degrees.")
+@click.option("--at", type=Place(), help="The tile that holds this place, degrees.")
 @click.option(
     "--from", "path", type=click.Path(path_type=Path), help="A service.yaml or a build context; ./service.yaml."
 )
