@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +16,7 @@ from rich.markup import escape
 from playground import resources
 from playground.commands.console import console
 from playground.commands.target import Target, find_target, predictor_options
+from playground.serving.local import free_port, gunicorn_command, readiness
 from playground.wrap.render import render_runtime
 from playground.wrap.write import write_files
 
@@ -44,24 +41,23 @@ def serve(path: Path | None, predictor: str | None, host: str, port: int, **opti
         if target.settings is not None:
             context = Path(scratch)
             write_files(render_runtime(target.settings), context)
-        port = port or _free_port(host)
+        port = port or free_port(host)
         sys.exit(run(target, context, host, port))
 
 
 def run(target: Target, context: Path, host: str, port: int) -> int:
     """Run gunicorn on a context until it ends; say when it is ready. Returns its exit status."""
-    config = str(context / "gunicorn.conf.py")
-    command = [sys.executable, "-I", "-m", "gunicorn", "--config", config, "--bind", f"{host}:{port}", "app:APP"]
     # Nobody balances load in front of a laptop: when it is to end, it ends.
     environ = {"DRAIN_LINGER": "0", **os.environ, **target.environ}
-    process = subprocess.Popen(command, cwd=target.project, env=environ)
+    process = subprocess.Popen(gunicorn_command(context, host, port), cwd=target.project, env=environ)
     # gunicorn gets the terminal's Ctrl-C itself; what is sent to this process alone is handed on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104  # compared, not bound
     said = ""
     while process.poll() is None:
-        phase, predictor = _phase(url)
+        ready, phase, predictor = readiness(url)
+        phase = "ready" if ready else phase
         if phase != said:
             said = phase
             if phase == "ready":
@@ -81,21 +77,3 @@ def run(target: Target, context: Path, host: str, port: int) -> int:
             continue
     status = process.wait()
     return 0 if status in (0, -signal.SIGINT, -signal.SIGTERM) else 1
-
-
-def _phase(url: str) -> tuple[str, dict[str, Any]]:
-    try:
-        with urllib.request.urlopen(f"{url}/readiness_check", timeout=2) as response:  # noqa: S310  # our own server
-            body = json.load(response)
-    except urllib.error.HTTPError as error:
-        body = json.load(error)
-    except (OSError, ValueError):
-        return "starting", {}
-    return ("ready" if body["status"] == "ready" else body["predictor"]["phase"]), body["predictor"]
-
-
-def _free_port(host: str) -> int:
-    with socket.socket() as sock:
-        sock.bind((host, 0))
-        port: int = sock.getsockname()[1]
-        return port

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import requests
 
 from playground.errors import PlaygroundError
+from playground.serving.local import free_port, gunicorn_command, readiness
 
 START_TIMEOUT = 120
 """Seconds from the start to a predictor that can take a tile."""
@@ -50,9 +46,8 @@ def running_service(
     Raises:
         PlaygroundError: it ended, failed or did not become ready in time.
     """
-    port = port or _free_port()
-    config = str(context.resolve() / "gunicorn.conf.py")
-    command = [sys.executable, "-I", "-m", "gunicorn", "--config", config, "--bind", f"127.0.0.1:{port}", "app:APP"]
+    port = port or free_port()
+    command = gunicorn_command(context.resolve(), "127.0.0.1", port)
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -78,40 +73,21 @@ def running_service(
 
 def _wait_ready(process: subprocess.Popen[bytes], url: str, log: Path, say: Callable[[str], None]) -> None:
     deadline = time.monotonic() + START_TIMEOUT
-    with requests.Session() as session:
-        session.trust_env = False  # no proxy between us and ourselves
-        while time.monotonic() < deadline:
-            ready, phase, error = _readiness(session, url)
-            say(phase)
-            if ready:
-                return
-            if phase == "failed":
-                raise PlaygroundError(f"the predictor could not be loaded: {error}", _tail(log))
-            try:
-                process.wait(0.1)
-            except subprocess.TimeoutExpired:
-                continue
-            raise PlaygroundError(f"gunicorn ended with status {process.returncode}", _tail(log))
+    while time.monotonic() < deadline:
+        ready, phase, predictor = readiness(url)
+        say(phase)
+        if ready:
+            return
+        if phase == "failed":
+            raise PlaygroundError(f"the predictor could not be loaded: {predictor.get('error') or ''}", _tail(log))
+        try:
+            process.wait(0.1)
+        except subprocess.TimeoutExpired:
+            continue
+        raise PlaygroundError(f"gunicorn ended with status {process.returncode}", _tail(log))
     raise PlaygroundError(f"the service was not ready within {START_TIMEOUT} seconds", _tail(log))
-
-
-def _readiness(session: requests.Session, url: str) -> tuple[bool, str, str]:
-    """(ready, phase, error)."""
-    try:
-        response = session.get(f"{url}/readiness_check", timeout=5)
-        predictor: dict[str, Any] = response.json()["predictor"]
-    except (requests.RequestException, ValueError, KeyError):
-        return False, "starting", ""
-    return response.status_code == 200, str(predictor.get("phase")), str(predictor.get("error") or "")
 
 
 def _tail(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL:]
     return f"{log} ends with\n" + "\n".join(lines)
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port

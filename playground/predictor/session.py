@@ -38,8 +38,6 @@ main(int(sys.argv[2]))
 """
 """The contract is loaded from its own folder: that folder's parent, and so the server, never lands on sys.path."""
 
-PARTS = ("image", "array", "valid")
-
 
 @dataclasses.dataclass(frozen=True)
 class PredictorSpec:

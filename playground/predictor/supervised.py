@@ -185,7 +185,7 @@ class ProcessPredictor(Stateful):
         if self._state.phase == "stopped":
             return
         if ready:
-            self._ended(session, how)
+            self._ended(session, how, said)
             return
         if phase != "failed":
             took = f"within {self.limits.load_seconds:g} seconds" if session.ending == "timeout" else ""
@@ -217,7 +217,7 @@ class ProcessPredictor(Stateful):
         self._eager = reply.get("read", [])
         return True
 
-    def _ended(self, session: Session, how: str) -> None:
+    def _ended(self, session: Session, how: str, said: tuple[str, ...]) -> None:
         """Account for a process that had been ready."""
         cause = session.ending or ("exit" if how.startswith("exited") else "crash")
         self._observe(cause)
@@ -227,7 +227,7 @@ class ProcessPredictor(Stateful):
             return
         self._crashes += 1
         logger.error("the predictor process %s; starting another", how)
-        self._set(error=f"the predictor process {how}", output=session.output())
+        self._set(error=f"the predictor process {how}", output=said)
 
     def _rest(self) -> None:
         """Wait before the next try, after crashes in a row."""

@@ -1,0 +1,36 @@
+"""A service on this machine, as the commands start it: gunicorn on a context, and whether it can predict yet."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import requests
+
+
+def gunicorn_command(context: Path, host: str, port: int) -> list[str]:
+    """What starts the service of a context: the folder with gunicorn.conf.py."""
+    config = str(context / "gunicorn.conf.py")
+    return [sys.executable, "-I", "-m", "gunicorn", "--config", config, "--bind", f"{host}:{port}", "app:APP"]
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind((host, 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def readiness(url: str) -> tuple[bool, str, dict[str, Any]]:
+    """(ready, phase, the predictor's state) of a service; phase "starting" while nobody answers."""
+    with requests.Session() as session:
+        session.trust_env = False  # no proxy between us and ourselves
+        try:
+            response = session.get(f"{url}/readiness_check", timeout=5)
+            predictor: dict[str, Any] = response.json()["predictor"]
+        except (requests.RequestException, ValueError, KeyError):
+            return False, "starting", {}
+    return response.status_code == 200, str(predictor.get("phase")), predictor
