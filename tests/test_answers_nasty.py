@@ -83,7 +83,7 @@ def check_answer(given_features, frame):
     report = answer.report
     assert report["features_in"] == len(given_features)
     assert report["features_in"] == report["features_out"] + sum(report["dropped"].values())
-    assert report["features_out"] == len(answer.collection["features"])
+    assert report["features_out"] == len(answer.texts)
     assert "unmendable" not in report["dropped"]
     for found in answer.features():
         assert 0 <= found["properties"]["confidence"] == found["properties"]["score"] <= 1

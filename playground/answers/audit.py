@@ -39,7 +39,9 @@ class Audit:
         if partly := self._lost.keys() & survivors:
             repaired["parts_dropped"] = set(partly)
         counts = {kind: len(owners & survivors) for kind, owners in sorted(repaired.items())}
-        dropped = Counter(self._lost.get(owner, "empty") for owner in range(features_in) if owner not in survivors)
+        dropped: Counter[str] = Counter()
+        if len(survivors) < features_in:
+            dropped.update(self._lost.get(owner, "empty") for owner in range(features_in) if owner not in survivors)
         return {
             "features_in": features_in,
             "features_out": len(survivors),

@@ -3,27 +3,80 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import orjson
 
 from playground.answers.audit import Audit
 from playground.answers.values import plain_text, plain_value
+from playground.geo import FloatArray
 
 
-def read_properties(given: Any, owner: int, audit: Audit) -> dict[str, Any]:
-    """The properties of one feature of the answer.
+@dataclass(frozen=True)
+class Described:
+    """What is said about each feature.
 
     Args:
-        given: the predictor's properties; None for none.
-        owner: the feature's place in the predictor's list.
-
-    Returns:
-        All that was given, and ``category`` (None if there is none), ``categories``, ``confidence`` (0 to 1) and
-        ``score``, the same number.
+        texts: the properties as JSON.
+        confidences: 0 to 1.
     """
+
+    texts: list[bytes]
+    confidences: FloatArray
+
+
+def describe(features: Sequence[Any], class_names: Mapping[str, str], audit: Audit) -> Described:
+    """The properties of features of the answer; of what is no feature, none.
+
+    Each has all that was given, and ``category`` (None if there is none), ``categories``, ``confidence`` (0 to 1) and
+    ``score``, the same number.
+    """
+    described = _describe_plainly(features, class_names, audit)
+    if described is not None:
+        return described
+    texts, confidences = [], np.zeros(len(features))
+    for owner, feature in enumerate(features):
+        given = feature.get("properties") if isinstance(feature, dict) else None
+        properties, found = _read(given, class_names)
+        texts.append(orjson.dumps(properties))
+        confidences[owner] = properties["confidence"]
+        for repair in found:
+            audit.repair(repair, (owner,))
+    return Described(texts, confidences)
+
+
+def _describe_plainly(features: Sequence[Any], class_names: Mapping[str, str], audit: Audit) -> Described | None:
+    """The same where every feature has a category and a score that need no repair and nothing else; else None."""
+    try:
+        given = [feature["properties"] for feature in features]
+        categories = [properties["category"] for properties in given]
+        key = "score" if "score" in given[0] else "confidence"
+        scores = [properties[key] for properties in given]
+        kinds = (set(map(type, given)), set(map(len, given)), set(map(type, categories)), set(map(type, scores)))
+        confidences = np.array(scores)
+        if kinds != ({dict}, {2}, {str}, {float}) or not (confidences.min() >= 0.0 and confidences.max() <= 1.0):
+            return None
+        distinct = set(categories)
+        names = {category: orjson.dumps(class_names.get(category, category)) for category in distinct}
+    except (TypeError, ValueError, KeyError, IndexError):
+        return None
+    if "" in distinct:
+        return None
+    if not class_names.keys().isdisjoint(distinct):
+        audit.repair("class_named", (owner for owner, category in enumerate(categories) if category in class_names))
+    heads = {category: b'{"category":%b,"categories":[%b]' % (name, name) for category, name in names.items()}
+    numbers = orjson.dumps(scores)[1:-1].split(b",")
+    rows = zip(map(heads.__getitem__, categories), numbers, numbers, strict=True)
+    return Described(list(map(b'%b,"confidence":%b,"score":%b}'.__mod__, rows)), confidences)
+
+
+def _read(given: Any, class_names: Mapping[str, str]) -> tuple[dict[str, Any], set[str]]:
+    """The properties of one feature, and the repairs made."""
     found: set[str] = set()
-    properties: dict[str, Any] = {}
+    properties: dict[str, Any] = {"category": None, "categories": None, "confidence": None, "score": None}
     if isinstance(given, dict):
         for key, value in given.items():
             kind = type(value)
@@ -35,22 +88,27 @@ def read_properties(given: Any, owner: int, audit: Audit) -> dict[str, Any]:
     elif given is not None:
         found.add("properties_unreadable")
         given = None
-    categories = _categories(properties, found)
+    categories = _categories(properties, class_names, found)
     properties["category"] = categories[0] if categories else None
     properties["categories"] = categories
     properties["confidence"] = properties["score"] = _confidence(given or {}, found)
-    for repair in found:
-        audit.repair(repair, (owner,))
-    return properties
+    return properties, found
 
 
-def _categories(properties: dict[str, Any], found: set[str]) -> list[str]:
-    """The category as given, or the first of a list, and the others behind it."""
-    category = properties.get("category")
-    if type(category) is str and category and "categories" not in properties and "tags" not in properties:
+def _categories(properties: dict[str, Any], class_names: Mapping[str, str], found: set[str]) -> list[str]:
+    """The category as given, or the first of a list, and the others behind it; by the names that classes have."""
+    category = properties["category"]
+    if (
+        type(category) is str
+        and category
+        and not class_names
+        and properties["categories"] is None
+        and "tags" not in properties
+    ):
         return [category]
-    first = _names(category, found)
-    others = _names(properties.get("categories"), found) or _names(properties.get("tags"), found)
+    first = _names(category, class_names, found)
+    others = _names(properties["categories"], class_names, found)
+    others = others or _names(properties.get("tags"), class_names, found)
     if len(first) > 1 or not others:
         names = first
     else:
@@ -60,15 +118,23 @@ def _categories(properties: dict[str, Any], found: set[str]) -> list[str]:
     return names
 
 
-def _names(value: Any, found: set[str]) -> list[str]:
+def _names(value: Any, class_names: Mapping[str, str], found: set[str]) -> list[str]:
     names = []
     for name in value if isinstance(value, list) else [value]:
-        if isinstance(name, str):
+        if class_names and (called := class_names.get(_class_key(name))) is not None:
+            found.add("class_named")
+            names.append(called)
+        elif isinstance(name, str):
             names.append(name)
         elif name is not None:
             found.add("category_to_text")
             names.append(str(name))
     return [name for name in names if name]
+
+
+def _class_key(category: Any) -> str:
+    """A class as CLASS_NAMES writes it: 3 for 3.0, which is what numpy makes of it now and then."""
+    return str(int(category)) if isinstance(category, float) and category.is_integer() else str(category)
 
 
 def _confidence(given: dict[Any, Any], found: set[str]) -> float:

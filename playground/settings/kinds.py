@@ -147,6 +147,41 @@ class Hidden:
         return self.check(text.strip())
 
 
+@dataclass(frozen=True)
+class Names:
+    """Names for numbers or words: a mapping in YAML, else ``0=ship, 1=boat``; kept as such a text."""
+
+    allowed: str = "names by class, like {0: ship, 1: boat}, or 0=ship, 1=boat"
+
+    def check(self, value: object) -> str:
+        if isinstance(value, dict):
+            value = ", ".join(f"{key}={name}" for key, name in value.items())
+        if not isinstance(value, str):
+            raise ValueError(self.allowed)
+        return self.parse(value)
+
+    def parse(self, text: str) -> str:
+        try:
+            return ", ".join(f"{key}={name}" for key, name in read_names(text).items())
+        except ValueError:
+            raise ValueError(self.allowed) from None
+
+
+def read_names(text: str) -> dict[str, str]:
+    """Name by class, of ``0=ship, 1=boat``.
+
+    Raises:
+        ValueError: it is written otherwise, or names a class twice.
+    """
+    found: dict[str, str] = {}
+    for pair in re.split(r"\s*,\s*", text.strip()) if text.strip() else ():
+        key, equals, name = (part.strip() for part in pair.partition("="))
+        if not (key and equals and name and name.isprintable()) or key in found:
+            raise ValueError(pair)
+        found[key] = name
+    return found
+
+
 def is_python_name(text: str) -> bool:
     """Whether Python accepts ``text`` as the name of a class."""
     return text.isidentifier() and not keyword.iskeyword(text)
