@@ -7,6 +7,7 @@ import io
 import json
 
 import mercantile
+import orjson
 import pytest
 from rfc7946 import check_text
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import orjson
 
-from playground.answers.audit import Audit
+from playground.answers.audit import Audit, add_reports
 from playground.answers.frame import Frame
 from playground.answers.lines import place_lines, place_points
 from playground.answers.options import Options
@@ -25,6 +26,8 @@ __all__ = ["Answer", "Frame", "Options", "normalize"]
 
 MEMBERS = frozenset(("type", "geometry", "properties"))
 DEFAULT = Options()
+BLOCK = 4096
+"""Features at once, so that what is made of them stays in the processor's cache."""
 FEATURE = b'{"type":"Feature","geometry":%b,"properties":%b}'
 COLLECTION = b'{"type":"GeometryCollection","geometries":[%b]}'
 STAGES = ((POLYGONS, place_polygons), (LINES, place_lines), (POINTS, place_points))
@@ -67,6 +70,15 @@ def normalize(features: Sequence[Any], frame: Frame, options: Options = DEFAULT)
     """
     if not len(features):
         return Answer([], {"features_in": 0, "features_out": 0, "repairs": {}, "dropped": {}})
+    if len(features) <= BLOCK:
+        return _normalize(features, frame, options)
+    blocks = [_normalize(features[first : first + BLOCK], frame, options) for first in range(0, len(features), BLOCK)]
+    return Answer(
+        list(chain.from_iterable(block.texts for block in blocks)), add_reports(block.report for block in blocks)
+    )
+
+
+def _normalize(features: Sequence[Any], frame: Frame, options: Options) -> Answer:
     audit = Audit()
     table, collections = read_table(features, audit)
     described = describe(features, options.class_names, audit)
@@ -97,11 +109,8 @@ def _geometries(table: Table, frame: Frame, options: Options, audit: Audit) -> l
     for kinds, place in STAGES:
         if present.isdisjoint(kinds):
             continue
-        if present.issubset(kinds):
-            part, indices = table, np.arange(len(table))
-        else:
-            mask = np.array([kind in kinds for kind in table.kinds], dtype=bool)
-            part, indices = table.take(mask), np.flatnonzero(mask)
+        mask = table.are(kinds)
+        part, indices = table.take(mask), np.flatnonzero(mask)
         if options.reshape:
             part, left = reshape(part, frame, options, audit)
             indices = indices[left]
@@ -130,8 +139,10 @@ def _collected(
 
 def _add_ids(made: list[bytes], owners: list[int], features: Sequence[Any], audit: Audit) -> None:
     """Put the features' ids in; members that an answer cannot keep are counted."""
-    for place, owner in enumerate(owners):
-        given = features[owner]
+    kept = features if len(owners) == len(features) else [features[owner] for owner in owners]
+    if all(map(MEMBERS.issuperset, set(map(tuple, kept)))):
+        return
+    for place, (owner, given) in enumerate(zip(owners, kept, strict=True)):
         if MEMBERS.issuperset(given):
             continue
         found: set[str] = set()

@@ -48,3 +48,14 @@ class Audit:
             "repairs": {kind: count for kind, count in counts.items() if count},
             "dropped": dict(sorted(dropped.items())),
         }
+
+
+def add_reports(reports: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The report of several answers together."""
+    total: dict[str, Any] = {"features_in": 0, "features_out": 0, "repairs": Counter(), "dropped": Counter()}
+    for report in reports:
+        for name in ("features_in", "features_out"):
+            total[name] += report[name]
+        for name in ("repairs", "dropped"):
+            total[name].update(report[name])
+    return {**total, **{name: dict(sorted(total[name].items())) for name in ("repairs", "dropped")}}

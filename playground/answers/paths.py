@@ -46,7 +46,7 @@ def clean_paths(table: Table, frame: Frame, audit: Audit, least_ring: int) -> Ta
 
 def _are(table: Table, kinds: tuple[str, ...]) -> BoolArray:
     """Whether each path belongs to a geometry of these types."""
-    return np.array([kind in kinds for kind in table.kinds], dtype=bool)[table.path_geometry]
+    return table.are(kinds)[table.path_geometry]
 
 
 def _look(table: Table, frame: Frame, least_ring: int) -> tuple[IntArray, BoolArray]:

@@ -61,7 +61,10 @@ def _are_valid(table: Table, coords: FloatArray) -> BoolArray:
 def _turns(table: Table, coords: FloatArray) -> tuple[BoolArray, BoolArray]:
     """Whether each ring turns left; and of each geometry whether that is sure, and its rings enclose some pixels."""
     area, error = _areas(table, coords)
-    unsure = (np.abs(area) <= error) | (np.abs(_areas(table, table.coords)[0]) <= TINY)
+    unsure = np.abs(area) <= error
+    unsure |= np.abs(_areas(table, table.coords)[0]) <= TINY
+    if not unsure.any():
+        return area > 0, np.ones(len(table), dtype=bool)
     sure: BoolArray = np.bincount(table.path_geometry[unsure], minlength=len(table)) == 0
     return area > 0, sure
 
@@ -100,8 +103,7 @@ def _mend(table: Table, frame: Frame, audit: Audit) -> list[bytes | None]:
     # Collinear pixels enclose nothing, but may do so by a hair once projected.
     shapes[shapely.area(shapes) <= TINY] = shapely.MultiPolygon()
     shapes, across = _cut_at_antimeridian(shapes, frame)
-    shapes = _on_grid(shapely.transform(shapes, frame.place), frame)
-    lost = ~shapely.is_valid(shapes)
+    shapes, lost = _on_grid(shapely.transform(shapes, frame.place), frame)
     left = ~shapely.is_empty(shapes) & ~lost
     audit.lose("unmendable", table.owners[lost].tolist())
     audit.lose("degenerate", table.owners[~left & ~lost].tolist())
@@ -146,18 +148,23 @@ def _moved(shapes: Shapes, distance: float) -> Shapes:
     return shapely.transform(shapes, lambda coords: coords + np.array([distance, 0.0]))
 
 
-def _on_grid(shapes: Shapes, frame: Frame) -> Shapes:
-    """Multipolygons, valid with their coordinates rounded."""
+def _on_grid(shapes: Shapes, frame: Frame) -> tuple[Shapes, BoolArray]:
+    """Multipolygons with their coordinates rounded, and which of them are not valid even so."""
+    rounded = shapely.transform(shapes, frame.round)
+    broken: BoolArray = ~shapely.is_valid(rounded)
+    if not broken.any():
+        return rounded, broken
     bent = ~shapely.is_valid(shapes)  # by projecting, whose edges are straight in degrees
     if bent.any():
         shapes[bent] = valid_polygons(shapes[bent])
-    rounded = shapely.transform(shapes, frame.round)
-    for _ in range(ROUNDS):
+        rounded[bent] = shapely.transform(shapes[bent], frame.round)
         broken = ~shapely.is_valid(rounded)
+    for _ in range(ROUNDS):
         if not broken.any():
             break
         # Rounding has pushed a vertex through an edge; the grid of GEOS moves both.
         fitted = polygons_of(shapely.set_precision(shapes[broken], 10.0**-frame.decimals))
         rounded[broken] = shapely.transform(fitted, frame.round)
         shapes[broken] = valid_polygons(rounded[broken])  # where another attempt begins
-    return rounded
+        broken = ~shapely.is_valid(rounded)
+    return rounded, broken

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import shapely
@@ -11,6 +14,13 @@ from playground.answers.table import LINES, POINTS, POLYGONS, IntArray, Table
 from playground.geo import FloatArray
 
 Shapes = npt.NDArray[np.object_]
+
+MULTI: dict[GeometryType, tuple[Callable[..., Any], shapely.Geometry]] = {
+    GeometryType.POLYGON: (shapely.multipolygons, shapely.MultiPolygon()),
+    GeometryType.LINESTRING: (shapely.multilinestrings, shapely.MultiLineString()),
+    GeometryType.POINT: (shapely.multipoints, shapely.MultiPoint()),
+}
+"""Kind of geometry to what makes its multi kind of members, and such a one without any."""
 
 
 def polygons_of_table(table: Table, coords: FloatArray) -> Shapes:
@@ -68,11 +78,7 @@ def polygons_of(shapes: Shapes) -> Shapes:
 
 def members_of(shapes: Shapes, kind: GeometryType) -> Shapes:
     """The polygons, lines or points of each geometry as one multi geometry, perhaps empty; all else is left out."""
-    make, nothing = {
-        GeometryType.POLYGON: (shapely.multipolygons, shapely.MultiPolygon()),
-        GeometryType.LINESTRING: (shapely.multilinestrings, shapely.MultiLineString()),
-        GeometryType.POINT: (shapely.multipoints, shapely.MultiPoint()),
-    }[kind]
+    make, nothing = MULTI[kind]
     parts, owners = shapely.get_parts(shapes, return_index=True)
     parts, again = shapely.get_parts(parts, return_index=True)  # a collection may hold multi geometries
     owners = owners[again]

@@ -70,6 +70,13 @@ class Table:
     def __len__(self) -> int:
         return len(self.kinds)
 
+    def are(self, kinds: tuple[str, ...]) -> BoolArray:
+        """Whether each geometry is of one of these types."""
+        present = set(self.kinds)
+        if present.issubset(kinds) or present.isdisjoint(kinds):
+            return np.full(len(self), present.issubset(kinds))
+        return np.array([kind in kinds for kind in self.kinds], dtype=bool)
+
     @property
     def path_part(self) -> IntArray:
         """The part that each path belongs to."""

@@ -107,7 +107,7 @@ class PredictorSettings:
         metadata=about(
             "PIXEL_CONVENTION",
             Choice(("edge", "index")),
-            "edge: coordinates lie on pixel edges, a full tile spans 0 to 256; index: they are numbers of pixels, 0 to 255",
+            "edge: a full tile spans 0 to 256, on pixel edges; index: it is labelled 0 to 255, by pixel numbers",
         ),
     )
     padding_results: str = field(
