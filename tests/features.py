@@ -7,8 +7,9 @@ import shapely
 import shapely.geometry
 from rfc7946 import check, check_text
 
-from playground.answers import Frame, normalize
+from playground.answers import Frame, Options, normalize
 
+DEFAULT = Options()
 PIXELS = Frame()
 HARBOUR = Frame(mercantile.Tile(140818, 85953, 18), 256, 24)
 WORLD = Frame(mercantile.Tile(0, 0, 0), 256, 64)
@@ -22,9 +23,9 @@ def feature(kind="Polygon", coordinates=None, **properties):
     return {"type": "Feature", "geometry": geometry, "properties": {"category": "ship", **properties}}
 
 
-def answer_of(*features, frame=HARBOUR):
+def answer_of(*features, frame=HARBOUR, options=DEFAULT):
     """The answer, checked as text and as plain features."""
-    answer = normalize(list(features), frame)
+    answer = normalize(list(features), frame, options)
     collection = check_text(answer.dumps(), degrees=frame.tile is not None)
     assert collection["features"] == answer.features()
     check({"type": "FeatureCollection", "features": answer.features()}, degrees=frame.tile is not None)
