@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from playground.settings.kinds import read_names
-
 if TYPE_CHECKING:
     from playground.settings import RunningSettings
 
@@ -43,7 +41,7 @@ class Options:
             float(settings.simplify_tolerance),
             float(settings.min_area),
             float(settings.min_confidence),
-            read_names(settings.class_names or ""),
+            settings.class_names or {},
         )
 
     @property

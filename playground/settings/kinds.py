@@ -6,6 +6,7 @@ and ``parse(text)`` for one from the environment, where everything is text. Both
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 from collections.abc import Callable
@@ -148,38 +149,52 @@ class Hidden:
 
 
 @dataclass(frozen=True)
-class Names:
-    """Names for numbers or words: a mapping in YAML, else ``0=ship, 1=boat``; kept as such a text."""
+class Block:
+    """A mapping with keys of its own choice, or (``many``) a list of such; in the environment, JSON."""
 
-    allowed: str = "names by class, like {0: ship, 1: boat}, or 0=ship, 1=boat"
+    allowed: str
+    many: bool = False
 
-    def check(self, value: object) -> str:
-        if isinstance(value, dict):
-            value = ", ".join(f"{key}={name}" for key, name in value.items())
-        if not isinstance(value, str):
+    def check(self, value: object) -> object:
+        blocks = value if self.many else [value]
+        if not isinstance(blocks, list) or not blocks or not all(isinstance(block, dict) and block for block in blocks):
             raise ValueError(self.allowed)
-        return self.parse(value)
+        return _plain_numbers(value)
 
-    def parse(self, text: str) -> str:
+    def parse(self, text: str) -> object:
         try:
-            return ", ".join(f"{key}={name}" for key, name in read_names(text).items())
-        except ValueError:
+            return self.check(json.loads(text))
+        except RecursionError:
             raise ValueError(self.allowed) from None
 
 
-def read_names(text: str) -> dict[str, str]:
-    """Name by class, of ``0=ship, 1=boat``.
+def _plain_numbers(value: object) -> object:
+    """The same with floats in place of decimals, as JSON has them."""
+    if isinstance(value, dict):
+        return {str(key): _plain_numbers(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain_numbers(each) for each in value]
+    return float(value) if isinstance(value, Decimal) else value
 
-    Raises:
-        ValueError: it is written otherwise, or names a class twice.
-    """
-    found: dict[str, str] = {}
-    for pair in re.split(r"\s*,\s*", text.strip()) if text.strip() else ():
-        key, equals, name = (part.strip() for part in pair.partition("="))
-        if not (key and equals and name and name.isprintable()) or key in found:
-            raise ValueError(pair)
-        found[key] = name
-    return found
+
+@dataclass(frozen=True)
+class Names:
+    """Names for the predictor's classes; in the environment, JSON."""
+
+    allowed: str = "names by class, like {0: ship, 1: boat}"
+
+    def check(self, value: object) -> dict[str, str]:
+        if not isinstance(value, dict) or not all(
+            isinstance(each, str) and is_printable(each) for each in value.values()
+        ):
+            raise ValueError(self.allowed)
+        return {str(key): each for key, each in value.items()}
+
+    def parse(self, text: str) -> dict[str, str]:
+        try:
+            return self.check(json.loads(text))
+        except ValueError:
+            raise ValueError(self.allowed) from None
 
 
 def is_python_name(text: str) -> bool:
@@ -190,6 +205,17 @@ def is_python_name(text: str) -> bool:
 def is_dotted_name(text: str) -> bool:
     """Whether Python accepts ``text`` after ``import``."""
     return all(is_python_name(part) for part in text.split("."))
+
+
+def is_attribute(text: str) -> bool:
+    """Whether ``text`` names something in a module: ``package.module.name`` or ``package.module:name``."""
+    module, _, name = text.rpartition(":") if ":" in text else text.rpartition(".")
+    return is_dotted_name(module) and is_python_name(name)
+
+
+def is_path_part(text: str) -> bool:
+    """Whether ``text`` can be one part of an address, as it is."""
+    return bool(re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62})", text))
 
 
 def is_printable(text: str) -> bool:
