@@ -54,6 +54,11 @@ class Answer:
         found: list[dict[str, Any]] = orjson.loads(b"[" + b",".join(self.texts) + b"]")
         return found
 
+    @property
+    def collection(self) -> dict[str, Any]:
+        """The FeatureCollection, made of plain dicts, lists and numbers."""
+        return {"type": "FeatureCollection", "features": self.features()}
+
 
 def normalize(features: Sequence[Any], frame: Frame, options: Options = DEFAULT) -> Answer:
     """The answer that a predictor's features make.

@@ -184,11 +184,10 @@ class Names:
     allowed: str = "names by class, like {0: ship, 1: boat}"
 
     def check(self, value: object) -> dict[str, str]:
-        if not isinstance(value, dict) or not all(
-            isinstance(each, str) and is_printable(each) for each in value.values()
-        ):
+        names = list(value.values()) if isinstance(value, dict) else []
+        if not names or not all(isinstance(name, str) and is_printable(name) for name in names):
             raise ValueError(self.allowed)
-        return {str(key): each for key, each in value.items()}
+        return dict(zip(map(str, value), names, strict=True))
 
     def parse(self, text: str) -> dict[str, str]:
         try:
