@@ -184,10 +184,11 @@ class Names:
     allowed: str = "names by class, like {0: ship, 1: boat}"
 
     def check(self, value: object) -> dict[str, str]:
-        names = list(value.values()) if isinstance(value, dict) else []
-        if not names or not all(isinstance(name, str) and is_printable(name) for name in names):
+        if not isinstance(value, dict) or not value:
             raise ValueError(self.allowed)
-        return dict(zip(map(str, value), names, strict=True))
+        if not all(isinstance(name, str) and is_printable(name) for name in value.values()):
+            raise ValueError(self.allowed)
+        return {str(key): name for key, name in value.items()}
 
     def parse(self, text: str) -> dict[str, str]:
         try:
