@@ -9,6 +9,9 @@ import shapely.geometry
 from features import HARBOUR, HOLE, PIXELS, SQUARE, answer_of, feature, shape_of
 
 from playground.answers import Frame, Options, normalize
+from playground.errors import SettingsError
+from playground.settings import load_running, load_service
+from playground.wrap.render import render_runtime
 
 INDEX = Options(pixel_convention="index")
 PADDED = Frame(None, 256, 24)
@@ -188,3 +191,56 @@ def test_a_large_answer_counts_as_small_ones_do():
         None,
         4501,
     ]
+
+
+FILE = """\
+ZOOM_LEVEL: 16
+PREDICTOR_CLASS: A
+PREDICTOR_PACKAGE: a
+PIXEL_CONVENTION: index
+PADDING_RESULTS: own
+SIMPLIFY_TOLERANCE: 0.5
+MIN_AREA: 12
+MIN_CONFIDENCE: 0.25
+CLASS_NAMES: {0: ship, 1: "lock, naïve", boat: vessel}
+"""
+
+
+def test_the_service_does_what_the_partner_wrote(tmp_path):
+    written = tmp_path / "service.yaml"
+    written.write_text(FILE)
+    generated = tmp_path / "app.yaml"
+    generated.write_bytes(render_runtime(load_service(written))["app.yaml"])
+    assert Options.of(load_running(generated, {})) == Options(
+        "index", "own", 0.5, 12.0, 0.25, {"0": "ship", "1": "lock, naïve", "boat": "vessel"}
+    )
+
+
+def test_nothing_is_asked_where_nothing_is_written(tmp_path):
+    written = tmp_path / "app.yaml"
+    written.write_text("".join(FILE.splitlines(keepends=True)[:3]))
+    assert Options.of(load_running(written, {})) == Options()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "PIXEL_CONVENTION: centre",
+        "PADDING_RESULTS: drop",
+        "SIMPLIFY_TOLERANCE: -1",
+        "MIN_AREA: large",
+        "MIN_CONFIDENCE: 1.01",
+        "CLASS_NAMES: ship",
+        "CLASS_NAMES: {}",
+        "CLASS_NAMES: [ship, boat]",
+        "CLASS_NAMES: {0: [ship]}",
+        "CLASS_NAMES: {0: ''}",
+    ],
+)
+def test_what_no_answer_can_do_is_one_clear_error(tmp_path, line):
+    written = tmp_path / "service.yaml"
+    written.write_text(f"ZOOM_LEVEL: 16\nPREDICTOR_CLASS: A\nPREDICTOR_PACKAGE: a\n{line}\n")
+    with pytest.raises(SettingsError) as caught:
+        load_service(written)
+    (problem,) = caught.value.problems
+    assert f"service.yaml:4: {line.partition(':')[0]}: found" in problem
