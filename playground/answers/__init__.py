@@ -26,7 +26,7 @@ __all__ = ["Answer", "Frame", "Options", "normalize"]
 
 MEMBERS = frozenset(("type", "geometry", "properties"))
 DEFAULT = Options()
-BLOCK = 4096
+BLOCK = 2048
 """Features at once, so that what is made of them stays in the processor's cache."""
 FEATURE = b'{"type":"Feature","geometry":%b,"properties":%b}'
 COLLECTION = b'{"type":"GeometryCollection","geometries":[%b]}'

@@ -37,10 +37,11 @@ def are_simple(coords: FloatArray, starts: IntArray, positions: IntArray) -> Boo
     for length in np.flatnonzero(lengths >= LEAST_RINGS).tolist():
         rings = short[positions[short] == length]
         steps = np.arange(length)[:, None]
+        x, y = coords.T
         for first in range(0, len(rings), CHUNK):
             chunk = rings[first : first + CHUNK]
-            points = coords[starts[chunk] + steps]
-            certain[chunk] = _are_simple(points[..., 0], points[..., 1])
+            places = starts[chunk] + steps
+            certain[chunk] = _are_simple(x[places], y[places])
     return certain
 
 

@@ -33,10 +33,7 @@ def place_polygons(table: Table, frame: Frame, audit: Audit) -> list[bytes | Non
     is_exterior[table.first_paths] = True
     wrong = left_turning != is_exterior
     if wrong.any():
-        starts = table.starts
-        flat = np.arange(len(coords))
-        mirrored = np.repeat(2 * starts + table.positions - 1, table.positions) - flat
-        coords = coords[np.where(np.repeat(wrong, table.positions), mirrored, flat)]
+        coords = _turned(table, coords, wrong)
     placed = Table(table.kinds, table.owners, table.parts, table.paths, table.positions, coords)
     geometries: list[bytes | None] = list(geometry_texts(placed))
     if not sound.all():
@@ -44,6 +41,17 @@ def place_polygons(table: Table, frame: Frame, audit: Audit) -> list[bytes | Non
         for index, geometry in zip(np.flatnonzero(~sound).tolist(), _mend_all(broken, frame, audit), strict=True):
             geometries[index] = geometry
     return geometries
+
+
+def _turned(table: Table, coords: FloatArray, wrong: BoolArray) -> FloatArray:
+    """The coordinates with some rings the other way round."""
+    length = table.positions[0]
+    if (table.positions == length).all():
+        rings = coords.reshape(-1, length, 2)
+        return np.where(wrong[:, None, None], rings[:, ::-1], rings).reshape(-1, 2)
+    flat = np.arange(len(coords))
+    mirrored = np.repeat(2 * table.starts + table.positions - 1, table.positions) - flat
+    return coords[np.where(np.repeat(wrong, table.positions), mirrored, flat)]
 
 
 def _are_valid(table: Table, coords: FloatArray) -> BoolArray:
