@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import shapely
 import shapely.geometry
 from features import HARBOUR, HOLE, PIXELS, SQUARE, answer_of, feature, shape_of
+from service import ROOT
 
 from playground.answers import Frame, Options, normalize
+from playground.answers.paths import REASONS
 from playground.errors import SettingsError
 from playground.settings import load_running, load_service
 from playground.wrap.render import render_runtime
@@ -244,3 +248,12 @@ def test_what_no_answer_can_do_is_one_clear_error(tmp_path, line):
         load_service(written)
     (problem,) = caught.value.problems
     assert f"service.yaml:4: {line.partition(':')[0]}: found" in problem
+
+
+def test_clients_can_look_up_every_kind_of_the_report():
+    sources = [path.read_text() for path in (ROOT / "playground" / "answers").glob("*.py")]
+    kinds = {kind for text in sources for kind in re.findall(r"(?:repair|lose|add)\(\"([a-z_]+)\"", text)}
+    kinds |= {kind for kind in REASONS if kind}
+    page = (ROOT / "docs" / "client.md").read_text()
+    assert len(kinds) > 25
+    assert not {kind for kind in kinds if f"`{kind}`" not in page}
