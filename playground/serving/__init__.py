@@ -9,7 +9,7 @@ from flask import Flask
 from playground.pipeline import Pipeline
 from playground.predictor import Predictor
 from playground.registry import load
-from playground.serving import correlation, errors, watch
+from playground.serving import correlation, errors, guard, watch
 from playground.serving.state import Service
 from playground.settings import RunningSettings
 
@@ -43,6 +43,7 @@ def create_app(settings: RunningSettings, pipeline: Pipeline, predictor: Predict
     watch.install(app, metrics, settings.log_api_calls)
     correlation.install(app)
     errors.install(app)
+    guard.install(app, settings)
     for target in BLUEPRINTS.values():
         app.register_blueprint(load(target))
     return app

@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from playground.serving import guard
 from playground.serving.json import json_response
 from playground.serving.lifecycle import is_draining
 from playground.serving.state import service
@@ -47,6 +48,8 @@ def ready() -> Response:
     predictor: dict[str, Any] = dataclasses.asdict(state)
     since = datetime.datetime.fromtimestamp(state.since, datetime.timezone.utc)
     predictor["since"] = since.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if not guard.is_admitted():  # load balancers need to know whether; why is for those who may use the service
+        predictor |= {"error": None, "traceback": None, "output": ()}
     predictor["elapsed"] = round(time.time() - state.since, 3)
     status = "draining" if is_draining() else "ready" if is_ready else "not ready"
     body = {"status": status, "predictor": predictor}

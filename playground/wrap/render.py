@@ -14,6 +14,18 @@ from playground.settings.fields import defaults_of
 from playground.version import __version__
 from playground.wrap.wheel import wheel_bytes
 
+ACCESS = (
+    "API_KEYS_FILE",
+    "API_KEY_HASHES",
+    "JWKS_URL",
+    "JWT_ISSUER",
+    "JWT_AUDIENCE",
+    "JWT_SCOPE",
+    "IAP_AUDIENCE",
+    "IAP_KEYS_URL",
+    "rate_limit",
+    "proxies",
+)
 LIMITS = ("fetch_timeout", "predict_timeout", "load_timeout", "max_requests", "memory_limit_mb")
 
 
@@ -60,10 +72,11 @@ def environment(settings: ServiceSettings, project: str | None = None) -> dict[s
         "TILES": settings.tiles,
         "FILL": settings.fill,
         "PREDICTOR_PYTHON": settings.predictor_python,
+        "AUTH": settings.auth or "none",
     }
     # Settings that few services need are written where they differ from the default.
     defaults = defaults_of(PredictorSettings)
-    for key in ("PREDICTOR_ISOLATION", "WARMUP", *LIMITS):
+    for key in ("PREDICTOR_ISOLATION", "WARMUP", *LIMITS, *ACCESS):
         value = getattr(settings, key.lower())
         if value != defaults[key]:
             variables[key.upper()] = str(value)
