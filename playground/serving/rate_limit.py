@@ -1,8 +1,8 @@
 """How often one caller may ask: one count for all workers of a server, in memory that they share.
 
 The generic cell rate algorithm: per caller one number, the moment at which all that it used up will have come back.
-100/minute means 100 at once, then one every 0.6 seconds. Each number lies in two of many cells, chosen by hash, and the
-smaller one counts, so two callers disturb each other only if both their cells are the same; memory never grows.
+100/minute means 100 at once, then one every 0.6 seconds. Each number lies in four of many cells, chosen by hash, and the
+smallest counts: a caller is disturbed only if others fill all four, and memory never grows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from flask import Response, g, request
 
 from playground.errors import RateLimitedError
 
-CELLS = 2**16
+CELLS = 2**18
 _CELL = struct.Struct("d")
 
 
@@ -66,8 +66,8 @@ class RateLimit:
             name: of whom.
             now: on the clock of ``time.monotonic``, which all processes of a machine share.
         """
-        digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
-        offsets = [int.from_bytes(half, "big") % CELLS * _CELL.size for half in (digest[:4], digest[4:])]
+        cells = struct.unpack("4I", hashlib.blake2b(name.encode(), digest_size=16).digest())
+        offsets = [cell % CELLS * _CELL.size for cell in cells]
         with self._threads:
             fcntl.lockf(self._file, fcntl.LOCK_EX)
             try:
