@@ -1,8 +1,8 @@
 """How often one caller may ask: one count for all workers of a server, in memory that they share.
 
 The generic cell rate algorithm: per caller one number, the moment at which all that it used up will have come back.
-100/minute means 100 at once, then one every 0.6 seconds. Each number lies in four of many cells, chosen by hash, and the
-smallest counts: a caller is disturbed only if others fill all four, and memory never grows.
+100/minute means 100 at once, then one every 0.6 seconds. Each number lies in four of many cells, chosen by hash, and
+the smallest counts: a caller is disturbed only if others fill all four, and memory never grows.
 """
 
 from __future__ import annotations
