@@ -19,6 +19,7 @@ from test_service import check_error
 from playground.errors import KeysUnavailableError, SettingsError
 from playground.serving import guard, headers
 from playground.serving.guard import api_key
+from playground.serving.guard.callers import remember
 from playground.serving.guard.jwks import KeySet
 from playground.serving.rate_limit import RateLimit
 from playground.settings import load_running, load_service
@@ -330,6 +331,16 @@ def test_responses_carry_their_headers():
     assert client.get("/own").headers["Content-Security-Policy"] == "default-src 'self'"
     assert "Content-Security-Policy" not in client.get("/json").headers
     assert {client.get(path).headers["X-Content-Type-Options"] for path in ("/page", "/json", "/none")} == {"nosniff"}
+
+
+def test_the_callers_name_is_fit_for_a_log():
+    from flask import Flask
+
+    assert guard.caller() == ""
+    with Flask("callers").test_request_context():
+        assert guard.caller() == ""
+        remember("ana\r\nforged: line\x1b[31m" + "x" * 500)
+        assert guard.caller() == "ana??forged: line?[31m" + "x" * 178
 
 
 def test_every_kind_of_guard_keeps_the_shape():

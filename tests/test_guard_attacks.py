@@ -9,6 +9,7 @@ import urllib.parse
 
 import jwt
 import pytest
+import requests
 from issuer import ISSUER, Issuer, encoded, public_jwk
 from test_service import check_error
 
@@ -99,6 +100,14 @@ def test_health_is_open_and_all_else_is_closed(request, guarded):
         connection.request(method, "/predict")
         assert connection.getresponse().status == 401
         connection.close()
+
+
+def test_a_browsers_preflight_needs_no_key_and_does_nothing(by_key):
+    asks = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
+    answer = requests.options(by_key.url + "/predict", headers=asks, timeout=30)
+    assert (answer.status_code, answer.content) == (200, b"")
+    check_error(requests.options(by_key.url + "/no/such/page", headers=asks, timeout=30), 401)
+    check_error(requests.post(by_key.url + "/predict", headers=asks, timeout=30), 401)
 
 
 def test_what_opens_the_service_with_keys(by_key):

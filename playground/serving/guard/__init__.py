@@ -114,7 +114,9 @@ def is_admitted() -> bool:
 
 def _is_preflight() -> bool:
     """A browser asks whether a page of another origin may ask; it sends no credentials, and nothing is done."""
-    return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+    if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers:
+        return False
+    return getattr(request.url_rule, "provide_automatic_options", False)  # Flask answers, no view of anybody's
 
 
 def _rate_limit(settings: RunningSettings) -> RateLimit | None:

@@ -47,7 +47,7 @@ class KeySet:
     def __init__(self, url: str, fresh: float = FRESH_SECONDS, pause: float = PAUSE_SECONDS) -> None:
         self._url = url
         self._fresh, self._pause = fresh, pause
-        self._keys: dict[str, dict[str, Any]] = {}
+        self._keys: dict[str, _Published] = {}
         self._fetched = self._tried = float("-inf")
         self._fetching = threading.Lock()
 
@@ -59,11 +59,12 @@ class KeySet:
         """
         if kid not in self._keys or time.monotonic() - self._fetched > self._fresh:
             self._refresh(wait=kid not in self._keys)
-        if not self._keys:
+        keys = self._keys
+        if not keys:
             error = KeysUnavailableError("the keys that prove tokens cannot be fetched now", "try again in a moment")
             error.retry_after = self._pause
             raise error
-        return _key_for(self._keys.get(kid), algorithm)
+        return keys[kid].key_for(algorithm) if kid in keys else None
 
     def _refresh(self, wait: bool) -> None:
         """Fetch the keys, unless that was tried a moment ago; the former ones stay if it fails."""
@@ -83,21 +84,35 @@ class KeySet:
             self._fetching.release()
 
 
-def _key_for(known: Mapping[str, Any] | None, algorithm: str) -> PyJWK | None:
-    """The key, if it is meant for signatures by that algorithm."""
-    if known is None or known.get("alg", algorithm) != algorithm or known.get("use", "sig") != "sig":
-        return None
-    kind, curve = ALGORITHMS[algorithm]
-    if known.get("kty") != kind or (curve and known.get("crv") != curve):
-        return None
-    try:
-        key = PyJWK(dict(known), algorithm)
-    except (PyJWTError, ValueError, TypeError):
-        return None
-    return None if getattr(key.key, "key_size", LEAST_RSA_BITS) < LEAST_RSA_BITS and kind == "RSA" else key
+class _Published:
+    """One key as the issuer publishes it."""
+
+    def __init__(self, told: Mapping[str, Any]) -> None:
+        self._told = told
+        self._read: dict[str, PyJWK | None] = {}
+
+    def key_for(self, algorithm: str) -> PyJWK | None:
+        """The key, if it is meant for signatures by that algorithm; read once."""
+        if algorithm not in self._read:
+            self._read[algorithm] = self._read_for(algorithm)
+        return self._read[algorithm]
+
+    def _read_for(self, algorithm: str) -> PyJWK | None:
+        kind, curve = ALGORITHMS[algorithm]
+        told = self._told
+        if told.get("alg", algorithm) != algorithm or told.get("use", "sig") != "sig":
+            return None
+        if told.get("kty") != kind or (curve and told.get("crv") != curve):
+            return None
+        try:
+            key = PyJWK(dict(told), algorithm)
+        except (PyJWTError, ValueError, TypeError):
+            return None
+        weak = kind == "RSA" and getattr(key.key, "key_size", 0) < LEAST_RSA_BITS
+        return None if weak else key
 
 
-def _fetch(url: str) -> dict[str, dict[str, Any]]:
+def _fetch(url: str) -> dict[str, _Published]:
     """The keys by their names.
 
     Raises:
@@ -116,7 +131,7 @@ def _fetch(url: str) -> dict[str, dict[str, Any]]:
                 raise ValueError("too much, or too slow")
     try:
         listed = json.loads(body)["keys"]
-        found = {each["kid"]: each for each in listed[:MAX_KEYS] if isinstance(each.get("kid"), str)}
+        found = {each["kid"]: _Published(each) for each in listed[:MAX_KEYS] if isinstance(each.get("kid"), str)}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise ValueError("it holds no keys") from None
     if not found:
