@@ -15,7 +15,7 @@ from playground.wrap.lint import lint as check
 
 
 @click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @project_option("The Google Cloud project that the service goes to: names must fit together.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def lint(folder: Path, project: str | None, as_json: bool) -> None:
