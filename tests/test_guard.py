@@ -25,6 +25,7 @@ from playground.serving.rate_limit import RateLimit
 from playground.settings import load_running, load_service
 from playground.settings.api_keys import digest_of, read_api_keys, read_key_hashes
 from playground.wrap.appengine import rules
+from playground.wrap.lint import lint
 from playground.wrap.render import render_context
 
 KEY, OTHER_KEY = "k" * 16, "other-key/with+signs="
@@ -106,6 +107,16 @@ def test_secrets_never_stand_in_files(tmp_path):
                 load_running(tmp_path / "app.yaml", environ)
             assert "API_KEYS: is secret" in caught.value.problems[0]
             assert KEY not in caught.value.problems[0]
+
+
+def test_lint_misses_auth(tmp_path):
+    app_yaml = (
+        "runtime: custom\nenv: flex\nenv_variables:\n  PREDICTOR_PACKAGE: a\n  PREDICTOR_CLASS: B\n  ZOOM_LEVEL: '1'\n"
+    )
+    for more, missing in (("", True), ("  AUTH: none\n", False)):
+        (tmp_path / "app.yaml").write_text(app_yaml + more)
+        found = [problem.words for problem in lint(tmp_path, google_too=False) if "AUTH" in problem.words]
+        assert bool(found) == missing, found
 
 
 def test_what_generate_says_about_who_may_use_it(tmp_path):
