@@ -14,6 +14,9 @@ from playground.answers.audit import Audit
 from playground.answers.values import plain_text, plain_value
 from playground.geo import FloatArray
 
+SPECIAL = frozenset(("confidence", "score", "categories", "tags"))
+"""Properties that say what category and confidence say."""
+
 
 @dataclass(frozen=True)
 class Described:
@@ -49,28 +52,48 @@ def describe(features: Sequence[Any], class_names: Mapping[str, str], audit: Aud
 
 
 def _describe_plainly(features: Sequence[Any], class_names: Mapping[str, str], audit: Audit) -> Described | None:
-    """The same where every feature has a category and a score that need no repair and nothing else; else None."""
+    """The same, column by column, where all features have the same few properties and none needs repair; else None."""
     try:
         given = [feature["properties"] for feature in features]
+        (keys,) = set(map(tuple, given))
+        key = "score" if "score" in keys else "confidence"
+        others = [each for each in keys if each not in ("category", key)]
         categories = [properties["category"] for properties in given]
-        key = "score" if "score" in given[0] else "confidence"
         scores = [properties[key] for properties in given]
-        kinds = (set(map(type, given)), set(map(len, given)), set(map(type, categories)), set(map(type, scores)))
-        confidences = np.array(scores)
-        if kinds != ({dict}, {2}, {str}, {float}) or not (confidences.min() >= 0.0 and confidences.max() <= 1.0):
+        if not SPECIAL.isdisjoint(others) or set(map(type, given)) != {dict} or set(map(type, categories)) != {str}:
             return None
-        distinct = set(categories)
-        names = {category: orjson.dumps(class_names.get(category, category)) for category in distinct}
+        confidences = np.array(scores)
+        if set(map(type, scores)) != {float} or not (confidences.min() >= 0.0 and confidences.max() <= 1.0):
+            return None
+        names = {category: orjson.dumps(class_names.get(category, category)) for category in set(categories)}
+        columns = [_plain_column([properties[each] for properties in given]) for each in others]
+        labels = [b',"%b":' % orjson.dumps(each)[1:-1].replace(b"%", b"%%") for each in others if type(each) is str]
     except (TypeError, ValueError, KeyError, IndexError):
         return None
-    if "" in distinct:
+    if "" in names or len(labels) < len(others):
         return None
-    if not class_names.keys().isdisjoint(distinct):
+    if not class_names.keys().isdisjoint(names):
         audit.repair("class_named", (owner for owner, category in enumerate(categories) if category in class_names))
     heads = {category: b'{"category":%b,"categories":[%b]' % (name, name) for category, name in names.items()}
-    numbers = orjson.dumps(scores)[1:-1].split(b",")
-    rows = zip(map(heads.__getitem__, categories), numbers, numbers, strict=True)
-    return Described(list(map(b'%b,"confidence":%b,"score":%b}'.__mod__, rows)), confidences)
+    numbers = _plain_column(scores)
+    template = b'%b,"confidence":%b,"score":%b' + b"".join(label + b"%b" for label in labels) + b"}"
+    rows = zip(map(heads.__getitem__, categories), numbers, numbers, *columns, strict=True)
+    return Described(list(map(template.__mod__, rows)), confidences)
+
+
+def _plain_column(values: list[Any]) -> list[bytes]:
+    """The JSON of values that are all floats, all whole numbers, or all text.
+
+    Raises:
+        TypeError, ValueError: they are something else, or need repair.
+    """
+    (kind,) = set(map(type, values))
+    if kind is str:
+        texts = {value: orjson.dumps(value) for value in set(values)}
+        return list(map(texts.__getitem__, values))
+    if kind not in (int, float) or (kind is float and not np.isfinite(values).all()):
+        raise TypeError(kind)
+    return orjson.dumps(values)[1:-1].split(b",")
 
 
 def _read(given: Any, class_names: Mapping[str, str]) -> tuple[dict[str, Any], set[str]]:
