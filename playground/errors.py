@@ -6,6 +6,7 @@
     ├── RequestError                what the caller sent
     │   ├── PayloadError            not the JSON, or not the keys, that the service reads
     │   ├── AddressError            a tile or place outside the map, or at another zoom
+    │   ├── AreaError               an area that is none: no bbox, GeoJSON or list of tiles
     │   ├── UrlRefusedError         a URL that this service does not fetch from
     │   └── ImageError              bytes that are no readable image, or too large a one
     ├── TileNotFoundError           no imagery here
@@ -67,6 +68,10 @@ class PayloadError(RequestError):
 
 class AddressError(RequestError):
     """A tile or place outside the map, or at another zoom."""
+
+
+class AreaError(RequestError):
+    """An area that is none: no bbox, GeoJSON or list of tiles."""
 
 
 class UrlRefusedError(RequestError):
