@@ -9,7 +9,7 @@ from flask import Flask
 from playground.pipeline import Pipeline
 from playground.predictor import Predictor
 from playground.registry import load
-from playground.serving import correlation, errors, watch
+from playground.serving import correlation, errors, manners, watch
 from playground.serving.state import Service
 from playground.settings import RunningSettings
 
@@ -38,11 +38,13 @@ def create_app(settings: RunningSettings, pipeline: Pipeline, predictor: Predict
     """
     app = Flask("playground", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
-    app.url_map.strict_slashes = False
+    app.url_map.strict_slashes = False  # an address with a slash at its end is the same address, with no redirect
+    app.url_map.merge_slashes = False
     app.extensions["playground"] = Service(settings, pipeline, predictor, metrics)
     watch.install(app, metrics, settings.log_api_calls)
     correlation.install(app)
     errors.install(app)
+    manners.install(app, settings)
     for target in BLUEPRINTS.values():
         app.register_blueprint(load(target))
     return app

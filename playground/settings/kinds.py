@@ -203,5 +203,11 @@ def is_hosts(text: str) -> bool:
     return all(re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?", part) for part in _hosts(text))
 
 
+def is_origins(text: str) -> bool:
+    """Whether ``text`` lists origins (scheme, host, port if any), or is ``*``."""
+    host = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?"
+    return text.strip() == "*" or all(re.fullmatch(f"https?://{host}", part) for part in _hosts(text))
+
+
 def _hosts(text: str) -> list[str]:
     return re.split(r"[\s,]+", text.strip())
