@@ -153,8 +153,8 @@ def predict_tiles(
 ) -> Iterator[tuple[mercantile.Tile, Found]]:
     """What became of each tile, in their order.
 
-    The caller's thread predicts, and a few others with it as long as the predictor has places for them; other
-    requests find their turn between these tiles.
+    The caller's thread predicts, and a few others with it, in at most half of the places where requests wait, and only
+    while these are free; other requests find their turn between these tiles.
 
     Args:
         pipeline: predicts a tile.
@@ -197,7 +197,7 @@ def predict_tiles(
         while (tile := take()) is not None and predict(tile, patient=False):
             pass
 
-    for _ in range(min(HELPERS, len(tiles) - 1)):
+    for _ in range(min(HELPERS, pipeline.settings.backlog // 2, len(tiles) - 1)):
         threading.Thread(target=help_out, name="area", daemon=True).start()
     try:
         for tile in tiles:

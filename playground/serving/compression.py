@@ -163,13 +163,26 @@ def _packed(pieces: Iterable[bytes], coding: str) -> Iterator[bytes]:
             close()
 
 
-def unpack_request(limit: int) -> None:
-    """Put the unpacked body in the place of the current request's, for whoever reads it."""
+def read_request(limit: int) -> None:
+    """Put a body that came in chunks or compressed in its place as if it had come plainly, for whoever reads it.
+
+    Werkzeug would cut a body without a length at the limit, and say nothing.
+
+    Raises:
+        HTTPException: as ``unpack``.
+    """
     environ = request.environ
-    data = unpack(request.get_data(cache=False), environ.pop("HTTP_CONTENT_ENCODING"), limit)
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        data = environ["wsgi.input"].read(limit + 1)
+        if len(data) > limit:
+            raise RequestEntityTooLarge(f"the body is larger than {limit // 2**20} MB")
+    else:
+        data = request.get_data(cache=False)
+    if "HTTP_CONTENT_ENCODING" in environ:
+        data = unpack(data, environ.pop("HTTP_CONTENT_ENCODING"), limit)
     environ["wsgi.input"] = io.BytesIO(data)
     environ["CONTENT_LENGTH"] = str(len(data))
     environ.pop("HTTP_TRANSFER_ENCODING", None)
     environ.pop("wsgi.input_terminated", None)
-    request.__dict__.pop("stream", None)  # Werkzeug's cached property of the body as it came
-    request.__dict__.pop("content_length", None)
+    for name in ("stream", "content_length"):  # Werkzeug's cached properties of the body as it came
+        request.__dict__.pop(name, None)

@@ -30,7 +30,7 @@ from playground.serving.watch import call
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
-KEY = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x2b\x2d-\x3a\x3c-\x7e]{1,255})')
+KEY = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]{1,255})')
 """A structured field's string (RFC 8941), or the bare word that most clients send."""
 MOST_ANSWERS = 1000
 MOST_BYTES = 256 * 1024 * 1024
@@ -48,11 +48,13 @@ class Store:
     Args:
         folder: where they are kept; made when the first one comes.
         seconds: how long.
+        most: how many.
     """
 
-    def __init__(self, folder: Path, seconds: float) -> None:
+    def __init__(self, folder: Path, seconds: float, most: int = MOST_ANSWERS) -> None:
         self.folder = folder
         self.seconds = seconds
+        self._most = most
         self.waiting = threading.BoundedSemaphore(WAITING)
 
     def open(self, name: str) -> Entry | None:
@@ -77,7 +79,7 @@ class Store:
                     found.append((file.stat().st_mtime, file.stat().st_size, file.name))
         count, size, now = len(found), sum(each[1] for each in found), time.time()
         for used, length, name in sorted(found):
-            if count <= MOST_ANSWERS and size <= MOST_BYTES and now - used < self.seconds:
+            if count <= self._most and size <= MOST_BYTES and now - used < self.seconds:
                 break
             entry = self.open(name)
             if entry is not None:

@@ -21,8 +21,10 @@ def install(app: Flask, settings: RunningSettings) -> None:
     @app.before_request
     def begin() -> Response | None:
         environ = request.environ
-        if "HTTP_CONTENT_ENCODING" in environ and request.routing_exception is None:
-            compression.unpack_request(limit)
+        if (
+            "HTTP_CONTENT_ENCODING" in environ or "HTTP_TRANSFER_ENCODING" in environ
+        ) and not request.routing_exception:
+            compression.read_request(limit)
         if "HTTP_IDEMPOTENCY_KEY" in environ and store is not None and environ["REQUEST_METHOD"] == "POST":
             return idempotency.begin(store, settings.timeout)
         return None

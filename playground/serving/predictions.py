@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +19,7 @@ from playground.pipeline import Outcome
 from playground.serving import idempotency
 from playground.serving.areas import ask_for, geometry_of_bbox, geometry_of_geojson, predict_tiles
 from playground.serving.connection import client_watch
+from playground.serving.correlation import correlation_id
 from playground.serving.joining import Join
 from playground.serving.json import json_response
 from playground.serving.lifecycle import is_draining
@@ -26,6 +29,7 @@ from playground.serving.state import service
 from playground.serving.stream import AT_A_TIME, SEQUENCES, dump, dump_pieces
 from playground.serving.watch import answered, call
 
+logger = logging.getLogger(__name__)
 blueprint = Blueprint("predictions", __name__)
 
 RAW_IMAGES = ("image/", "application/octet-stream")
@@ -123,14 +127,16 @@ def predict_area(geometry: shapely.Geometry, form: str) -> Response:
         else:
             join.check()
     if form in SEQUENCES:
+        name = correlation_id()
 
         def lines() -> Iterator[bytes]:
             yield dump(features, form)
             for tile, result in results:
                 yield dump(join.add(tile, result), form)
             yield dump([{"type": "Feature", "geometry": None, "properties": {"report": join.report()}}], form)
-            if join.failed:  # the one way to tell at the end of a stream: it is cut off. Gunicorn does so without ado
-                raise BrokenPipeError("not all tiles could be predicted")
+            if join.failed:  # the one way to tell at the end of a stream: it is cut off; gunicorn does so at this error
+                logger.warning("a stream was cut off, as tiles failed; correlation id %s", name)
+                raise BrokenPipeError(errno.EPIPE, "not all tiles could be predicted")
 
         return Response(lines(), content_type=form)
     if join.failed:
