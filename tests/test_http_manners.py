@@ -291,15 +291,23 @@ def test_a_body_without_a_length_is_read_as_far_as_the_limit(counts):
     status, _, body = raw(counts, head("Transfer-Encoding: chunked"), chunk * 33 + b"0\r\n\r\n")
     assert status == 413
     assert "32 MB" in json.loads(body)["hint"]
+    broken = raw(counts, head("Transfer-Encoding: chunked", "Connection: close"), b"zz\r\nabc\r\n0\r\n\r\n")
+    assert "chunks" in json.loads(broken[2])["message"]
     status, _, body = raw(counts, head("Connection: close"))
     assert status == 400  # neither a length nor chunks: there is no body
     assert "image" in json.loads(body)["message"]
 
 
 def test_bytes_that_are_no_http_are_answered_by_gunicorn_itself(houses):
-    for request in (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"):
+    answers = {
+        b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n": 414,
+        b"nonsense\r\n\r\n": 400,
+        b"GET / HTTP/9.9\r\n\r\n": 400,
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 9000 + b"\r\n\r\n": 431,
+    }
+    for request, expected in answers.items():
         status, headers, _ = raw(houses, request)
-        assert 400 <= status < 506
+        assert status == expected
         assert headers["Connection"] == "close"
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import zstandard
 from flask import Response, request
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.http import parse_accept_header
 
@@ -173,7 +174,10 @@ def read_request(limit: int) -> None:
     """
     environ = request.environ
     if "HTTP_TRANSFER_ENCODING" in environ:
-        data = environ["wsgi.input"].read(limit + 1)
+        try:
+            data = environ["wsgi.input"].read(limit + 1)
+        except (OSError, ParseException) as error:
+            raise BadRequest(f"the body's chunks cannot be read: {error}") from error
         if len(data) > limit:
             raise RequestEntityTooLarge(f"the body is larger than {limit // 2**20} MB")
     else:
