@@ -7,7 +7,7 @@ from flask import Flask, Response, request
 from playground.serving import compression, cors, idempotency
 from playground.settings import RunningSettings
 
-FRESH = frozenset(("health.alive", "health.ready", "monitoring.metrics"))
+FRESH = ("health.alive", "health.ready", "monitoring.metrics")
 """Endpoints that tell how things are at this moment."""
 
 
@@ -40,7 +40,7 @@ def install(app: Flask, settings: RunningSettings) -> None:
 
 def keep(response: Response) -> Response:
     """Tell caches what to do with the answer to a GET; answer 304 to who has it already."""
-    if request.endpoint in FRESH:
+    if (request.endpoint or "").endswith(FRESH):
         response.headers["Cache-Control"] = "no-store"
         return response
     if response.is_streamed:
