@@ -6,12 +6,16 @@ import concurrent.futures
 import json
 
 import mercantile
+import numpy as np
 import pytest
 import requests
 import rfc7946
 import shapely
+import shapely.affinity
 import shapely.geometry
 from test_service import check_error
+
+from playground import geo
 
 STEP = 64
 AROUND = 256 * 8
@@ -39,8 +43,8 @@ def found(answer):
 
 
 def lnglat(column, row):
-    place = mercantile.ul(column / 256, row / 256, 3)
-    return place.lng, place.lat
+    lng, lat = geo.lnglat_of_pixel(mercantile.Tile(0, 0, 3), np.array([column]), np.array([row]), 256, 0)
+    return float(lng[0]), float(lat[0])
 
 
 def balanced(report):
@@ -128,6 +132,28 @@ def test_across_the_antimeridian_and_at_the_poles(houses):
     top = houses.post(json={"bbox": [10, 80, 40, 90]}).json()
     assert top["report"]["tiles"]["asked"] == 1
     balanced(top["report"])
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_what_touches_any_area_is_there_once_and_nothing_else_is(houses, seed):
+    rng = np.random.default_rng(seed)
+    angles = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(3, 9)))
+    reach = rng.choice([0.5, 5, 30]) * rng.uniform(0.3, 1, len(angles))
+    ring = rng.uniform((-200, -45), (200, -35)) + np.column_stack((np.cos(angles), np.sin(angles))) * reach[:, None]
+    area = shapely.make_valid(shapely.Polygon(ring))
+    if seed % 2:
+        area = shapely.difference(area, shapely.affinity.scale(area, 0.5, 0.5))
+    answer = houses.post(json={"geometry": shapely.geometry.mapping(area)}).json()
+    rfc7946.check(answer["prediction"])
+    balanced(answer["report"])
+    expected = set()
+    for column in range(-AROUND, 2 * AROUND, STEP):
+        for row in range(AROUND // 2 - STEP, AROUND, STEP):
+            west, north = lnglat(column - 6, row - 6)
+            east, south = lnglat(column + 6, row + 6)
+            if area.intersects(shapely.box(west, south, east, north)):
+                expected.add((column % AROUND, row))
+    assert found(answer) == expected
 
 
 def test_missing_and_failed_tiles_are_told(houses):
@@ -252,3 +278,16 @@ def test_areas_and_tiles_side_by_side(houses):
     first, second = (each.json() for each in answers)
     assert first["prediction"] == second["prediction"]
     assert balanced(first["report"])["failed"] == 0
+
+
+def test_one_deadline_for_all_tiles_and_no_harm_to_the_predictor(serve, imagery_file):
+    service = serve("world:Slow", TILES=str(imagery_file), TIMEOUT="2", WARMUP="none")
+    service.wait_loaded()
+    answer = service.post(json={"bbox": [1, -66, 179, 66]})
+    tiles = balanced(answer.json()["report"])
+    assert tiles["asked"] == 16
+    assert tiles["empty"] >= 2
+    assert {each["status"] for each in tiles["errors"]} == {504}
+    assert answer.elapsed.total_seconds() < 4
+    told = service.get("/readiness_check").json()["predictor"]
+    assert (told["phase"], told["restarts"]) == ("ready", 0)

@@ -204,7 +204,6 @@ def test_what_is_not_whole_is_nothing(tmp_path):
     entry = store.open("a")
     pieces = entry.write({"status": 200}, [b"one\n", b"two\n"])
     assert next(pieces) == b"one\n"
-    entry._file.flush()
     entry.close()  # its writer died
     entry = store.open("a")
     assert entry.read() is None

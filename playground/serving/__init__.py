@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from flask import Blueprint, Flask
 
 from playground.registry import load
-from playground.serving import correlation, endpoints, errors, manners, state, watch
+from playground.serving import correlation, cors, endpoints, errors, manners, state, watch
 from playground.serving.state import Service
 
 BLUEPRINTS = {
@@ -37,9 +37,11 @@ def create_app(services: Sequence[Service]) -> Flask:
     state.install(app, services)
     settings, metrics = services[0].settings, services[0].metrics
     watch.install(app, metrics, settings.log_api_calls)
+    if settings.cors_origins:  # before what refuses callers: a browser's question comes without credentials
+        cors.install(app, settings.cors_origins)
     correlation.install(app)
     errors.install(app)
-    manners.install(app, settings)
+    manners.install(app, settings)  # after what refuses callers: nobody's body is read, no answer given again before
     for target in BLUEPRINTS.values():
         app.register_blueprint(load(target))
     for each in services:

@@ -1,12 +1,8 @@
-"""Requests for an area: which tiles it takes, and their predictions, several at a time."""
+"""Areas that are asked for: which tiles they take."""
 
 from __future__ import annotations
 
-import collections
 import dataclasses
-import threading
-import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import mercantile
@@ -18,20 +14,12 @@ import shapely.affinity
 from playground import geo
 from playground.area.aoi import geometries
 from playground.area.cover import bbox_geometry, cover
-from playground.errors import AreaError, AreaTooLargeError, PlaygroundError, PredictorBusyError
-from playground.pipeline import Outcome, Pipeline
+from playground.errors import AreaError, AreaTooLargeError
 
-HELPERS = 3
-"""Threads beside the request's own: they fetch the next tiles while the predictor is busy with one."""
-PAUSE = 0.05
-"""Seconds until a place is asked for again, in the middle of a request that had one already."""
 MOST_POSITIONS = 100_000
 """Of a geometry that is asked for: what takes longer to read than to predict is no request for a few tiles."""
 KINDS = ("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection")
 HINT = "ask for less at a time, or run it as a whole: `playground run AREA`"
-
-Found = Outcome | PlaygroundError
-"""What became of a tile."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,72 +134,3 @@ def _span(geometry: shapely.Geometry, zoom: int) -> float:
     left, bottom = geo.pixel_of_lnglat(whole, west, np.clip(south, -geo.MAX_LATITUDE, geo.MAX_LATITUDE), 1, 0)
     right, top = geo.pixel_of_lnglat(whole, east, np.clip(north, -geo.MAX_LATITUDE, geo.MAX_LATITUDE), 1, 0)
     return float(max(np.minimum(right - left, 2**zoom).max(), (bottom - top).max()))
-
-
-def predict_tiles(
-    pipeline: Pipeline, tiles: tuple[mercantile.Tile, ...], deadline: float, abandoned: Callable[[], bool]
-) -> Iterator[tuple[mercantile.Tile, Found]]:
-    """What became of each tile, in their order.
-
-    The caller's thread predicts, and a few others with it, in at most half of the places where requests wait, and only
-    while these are free; other requests find their turn between these tiles.
-
-    Args:
-        pipeline: predicts a tile.
-        tiles: each once.
-        deadline: of all of them, on the clock of ``time.monotonic``.
-        abandoned: tells whether nobody waits for the answer any more; asked from several threads.
-    """
-    left = collections.deque(tiles)
-    done: dict[mercantile.Tile, Found | Exception] = {}
-    changed = threading.Condition()
-
-    def take() -> mercantile.Tile | None:
-        with changed:
-            return left.popleft() if left else None
-
-    def predict(tile: mercantile.Tile, patient: bool) -> bool:
-        """Predict one; False where it was put back because there is no place."""
-        while True:
-            found: Found | Exception
-            try:
-                found = pipeline.predict_tile(tile.z, tile.x, tile.y, abandoned, deadline)
-            except PredictorBusyError as error:
-                if not patient:
-                    with changed:
-                        left.appendleft(tile)
-                        changed.notify_all()
-                    return False
-                if time.monotonic() < deadline:
-                    time.sleep(PAUSE)
-                    continue
-                found = error
-            except Exception as error:  # noqa: BLE001 - raised again where the tile's turn comes
-                found = error
-            with changed:
-                done[tile] = found
-                changed.notify_all()
-            return True
-
-    def help_out() -> None:
-        while (tile := take()) is not None and predict(tile, patient=False):
-            pass
-
-    for _ in range(min(HELPERS, pipeline.settings.backlog // 2, len(tiles) - 1)):
-        threading.Thread(target=help_out, name="area", daemon=True).start()
-    try:
-        for tile in tiles:
-            while tile not in done:
-                mine = take()
-                if mine is not None:
-                    predict(mine, patient=True)
-                    continue
-                with changed:
-                    changed.wait_for(lambda tile=tile: tile in done or bool(left))  # type: ignore[misc]
-            found = done.pop(tile)
-            if not isinstance(found, Outcome | PlaygroundError):
-                raise found
-            yield tile, found
-    finally:
-        with changed:
-            left.clear()

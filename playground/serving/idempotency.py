@@ -11,6 +11,7 @@ import collections
 import contextlib
 import fcntl
 import hashlib
+import logging
 import os
 import re
 import tempfile
@@ -27,6 +28,8 @@ from playground.errors import KeyInUseError, KeyReusedError, PayloadError, Reque
 from playground.serving import metrics_folder
 from playground.serving.connection import client_watch
 from playground.serving.watch import call
+
+logger = logging.getLogger(__name__)
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -126,16 +129,22 @@ class Entry:
         length = 0
         self._file.seek(0)
         self._file.truncate()
-        self._file.seek(room)
         for piece in pieces:
+            self._put(room + length, piece)
             length += len(piece)
-            self._file.write(piece)
             yield piece
-        self._file.flush()
         known = {**head, "length": length, "until": time.time() + self._store.seconds}
-        self._file.seek(0)
-        self._file.write(orjson.dumps(known).ljust(room - 1) + b"\n")
-        self._file.flush()
+        self._put(0, orjson.dumps(known).ljust(room - 1) + b"\n")
+
+    def _put(self, place: int, data: bytes) -> None:
+        """Write to the file; where that cannot be done (a full disk) the answer goes out, and is not kept."""
+        try:
+            self._file.seek(place)
+            self._file.write(data)
+            self._file.flush()
+        except OSError as error:
+            logger.warning("an answer is not kept for its Idempotency-Key: %s", error)
+            self.forget()
 
     def forget(self) -> None:
         """Take it away."""
@@ -183,7 +192,11 @@ def begin(store: Store, seconds: float) -> Response | None:
         raise PayloadError(f"{HEADER} is not a text of 1 to 255 printable characters", 'send one like "8e03978e-40d5"')
     key = matched[1] or matched[2]
     name = hashlib.sha256(f"{caller()}\n{key}".encode()).hexdigest()
-    entry = store.open(name) or _wait(store, name, time.monotonic() + seconds)
+    try:
+        entry = store.open(name) or _wait(store, name, time.monotonic() + seconds)
+    except OSError as error:  # nowhere to write: the request is answered as if it had no key
+        logger.warning("no answers can be kept for Idempotency-Keys: %s", error)
+        return None
     about = hashlib.sha256(request.get_data())
     for part in (request.endpoint, request.query_string, request.mimetype, request.headers.get("Accept")):
         about.update(f"\n{part!r}".encode())

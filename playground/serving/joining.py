@@ -13,7 +13,8 @@ import shapely
 
 from playground import geo
 from playground.errors import PlaygroundError, RequestAbandonedError, TileNotFoundError
-from playground.serving.areas import AskedArea, Found
+from playground.serving.area_tiles import Found
+from playground.serving.areas import AskedArea
 from playground.serving.errors import status_of
 
 SAME = 0.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, Response, request
 
-from playground.serving import compression, cors, idempotency
+from playground.serving import compression, idempotency
 from playground.settings import RunningSettings
 
 FRESH = ("health.alive", "health.ready", "monitoring.metrics")
@@ -12,10 +12,8 @@ FRESH = ("health.alive", "health.ready", "monitoring.metrics")
 
 
 def install(app: Flask, settings: RunningSettings) -> None:
-    """Install last of all: what this does to a response comes before what others add to it."""
+    """Put the manners on: what is done to a response here comes before what was installed earlier adds to it."""
     limit: int = app.config["MAX_CONTENT_LENGTH"]
-    if settings.cors_origins:
-        cors.install(app, settings.cors_origins)
     store = idempotency.open_store(settings.idempotency_seconds)
 
     @app.before_request

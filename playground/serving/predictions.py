@@ -17,7 +17,8 @@ from playground.answers import Answer
 from playground.errors import PayloadError, PredictorNotReadyError
 from playground.pipeline import Outcome
 from playground.serving import idempotency
-from playground.serving.areas import ask_for, geometry_of_bbox, geometry_of_geojson, predict_tiles
+from playground.serving.area_tiles import predict_tiles
+from playground.serving.areas import ask_for, geometry_of_bbox, geometry_of_geojson
 from playground.serving.connection import client_watch
 from playground.serving.correlation import correlation_id
 from playground.serving.joining import Join

@@ -26,6 +26,14 @@ class Houses(object):
         return result
 
 
+class Slow(object):
+    """Takes its time for every tile."""
+
+    def predict(self, tile):
+        time.sleep(0.4)
+        return PredictionResult(tile)
+
+
 class Counts(object):
     """How many images this process was given."""
 
