@@ -35,8 +35,8 @@ STATUS: dict[type[errors.PlaygroundError], int] = {
 }
 OUTCOME: dict[type[errors.PlaygroundError], str] = {
     errors.RequestError: "bad_request",
-    errors.KeyReusedError: "bad_request",
-    errors.KeyInUseError: "bad_request",
+    errors.KeyReusedError: "key_reused",
+    errors.KeyInUseError: "key_in_use",
     errors.TileNotFoundError: "not_found",
     errors.TileSourceError: "source_failed",
     errors.TileTimeoutError: "source_timeout",
