@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from flask import Blueprint, Flask
 
 from playground.registry import load
-from playground.serving import correlation, cors, endpoints, errors, manners, state, watch
+from playground.serving import correlation, cors, endpoints, errors, guard, manners, state, watch
 from playground.serving.state import Service
 
 BLUEPRINTS = {
@@ -41,7 +41,8 @@ def create_app(services: Sequence[Service]) -> Flask:
         cors.install(app, settings.cors_origins)
     correlation.install(app)
     errors.install(app)
-    manners.install(app, settings)  # after what refuses callers: nobody's body is read, no answer given again before
+    guard.install(app, settings)
+    manners.install(app, settings)  # after the guard: before it, nobody's body is read, and no answer given again
     for target in BLUEPRINTS.values():
         app.register_blueprint(load(target))
     for each in services:

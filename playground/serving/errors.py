@@ -21,6 +21,10 @@ STATUS: dict[type[errors.PlaygroundError], int] = {
     errors.RequestError: 400,
     errors.KeyReusedError: 422,
     errors.KeyInUseError: 409,
+    errors.UnauthenticatedError: 401,
+    errors.ForbiddenError: 403,
+    errors.RateLimitedError: 429,
+    errors.KeysUnavailableError: 503,
     errors.TileNotFoundError: 404,
     errors.TileSourceError: 502,
     errors.TileTimeoutError: 504,
@@ -37,6 +41,10 @@ OUTCOME: dict[type[errors.PlaygroundError], str] = {
     errors.RequestError: "bad_request",
     errors.KeyReusedError: "key_reused",
     errors.KeyInUseError: "key_in_use",
+    errors.UnauthenticatedError: "unauthenticated",
+    errors.ForbiddenError: "forbidden",
+    errors.RateLimitedError: "limited",
+    errors.KeysUnavailableError: "no_keys",
     errors.TileNotFoundError: "not_found",
     errors.TileSourceError: "source_failed",
     errors.TileTimeoutError: "source_timeout",
@@ -82,7 +90,7 @@ def error_response(status: int, message: str, hint: str, retry_after: float | No
         "timestamp": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
     response = json_response(body, status)
-    if status in (409, 503):
+    if status in (409, 429, 503):
         response.headers["Retry-After"] = str(math.ceil(retry_after or 1))
     return response
 

@@ -27,6 +27,7 @@ from flask import Response, after_this_request, g, request
 from playground.errors import KeyInUseError, KeyReusedError, PayloadError, RequestAbandonedError
 from playground.serving import metrics_folder
 from playground.serving.connection import client_watch
+from playground.serving.guard.callers import caller
 from playground.serving.watch import call
 
 logger = logging.getLogger(__name__)
@@ -169,11 +170,6 @@ def open_store(seconds: float) -> Store | None:
     return store
 
 
-def caller() -> str:
-    """Who asks: nobody gets an answer that was another's."""
-    return str(g.get("caller", ""))
-
-
 def begin(store: Store, seconds: float) -> Response | None:
     """The answer that the current request's key stands for; None where it has to be found.
 
@@ -191,6 +187,7 @@ def begin(store: Store, seconds: float) -> Response | None:
     if matched is None:
         raise PayloadError(f"{HEADER} is not a text of 1 to 255 printable characters", 'send one like "8e03978e-40d5"')
     key = matched[1] or matched[2]
+    # Each caller has keys of its own: nobody gets an answer that was another's.
     name = hashlib.sha256(f"{caller()}\n{key}".encode()).hexdigest()
     try:
         entry = store.open(name) or _wait(store, name, time.monotonic() + seconds)
