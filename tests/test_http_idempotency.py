@@ -223,3 +223,28 @@ def test_keys():
     assert KEY.fullmatch("order:17/a=b")[2] == "order:17/a=b"
     for bad in ('"', "a b", "é", "a,b", 'x"y', "\\", ""):
         assert not KEY.fullmatch(bad)
+
+
+def test_each_caller_has_keys_of_its_own_and_a_browsers_question_needs_none(serve):
+    names = {"alice": "a" * 40, "bob": "b" * 40}
+    guarded = serve(
+        "world:Counts",
+        AUTH="api-key",
+        API_KEYS=",".join(f"{name}:{key}" for name, key in names.items()),
+        CORS_ORIGINS="https://maps.example.com",
+    )
+    guarded.wait_loaded()
+    key = new_key()
+    first = {name: send(guarded, key=key, **{"X-API-Key": secret}) for name, secret in names.items()}
+    assert not any(map(replayed, first.values()))
+    assert first["alice"].content != first["bob"].content
+    for name, secret in names.items():
+        again = send(guarded, key=key, **{"X-API-Key": secret})
+        assert replayed(again)
+        assert again.content == first[name].content
+    check_error(send(guarded, key=key), 401)
+    refused = send(guarded, Origin="https://maps.example.com")
+    assert refused.headers["Access-Control-Allow-Origin"] == "https://maps.example.com"  # so that a page can read why
+    asks = {"Origin": "https://maps.example.com", "Access-Control-Request-Method": "POST"}
+    told = requests.options(guarded.url + "/predict", headers=asks, timeout=30)
+    assert (told.status_code, told.headers["Access-Control-Allow-Origin"]) == (204, "https://maps.example.com")
