@@ -17,8 +17,8 @@ import pycurl
 from playground.fetching.transfer import FAILURES, Failure, Slot, Transfer, cause
 
 KEPT_CONNECTIONS = 64
-HOST_CONNECTIONS = 32
-"""At the same time, to one host; more transfers wait their turn."""
+HOST_CONNECTIONS = 64
+"""At the same time, to one host; more transfers wait their turn. It is what an area has in flight."""
 
 _POLL = {
     pycurl.POLL_IN: selectors.EVENT_READ,

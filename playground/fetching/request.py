@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
 from playground.errors import FetchRefusedError, TileSourceError, TileTimeoutError
@@ -61,6 +61,7 @@ class Request:
         headers: to send; to other hosts, after a redirect, only Accept goes along.
         byte_range: first and last byte.
         max_bytes: of the body.
+        read: makes the result of the answer, or raises.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Request:
         *,
         byte_range: tuple[int, int] | None,
         max_bytes: int,
+        read: Callable[[Fetched], Any] | None = None,
     ) -> None:
         self._tools = tools
         self._url = self._first = url
@@ -81,7 +83,8 @@ class Request:
         self._headers = headers
         self._range = f"{byte_range[0]}-{byte_range[1]}" if byte_range else None
         self._max_bytes = max_bytes
-        self.future: Future[Fetched] = Future()
+        self._read = read
+        self.future: Future[Any] = Future()
         self.future.set_running_or_notify_cancel()
         self._tries = self._redirects = 0
         self._token: Secret | None = None
@@ -190,7 +193,15 @@ class Request:
             error = TileSourceError(f"{self._shown()}: the tile server answers {status}", hint)
             self._again(error, "throttled" if status == 429 else "failed", now, asked)
         else:
-            self.future.set_result(Fetched(status, transfer.answer, transfer.body))
+            self._succeed(Fetched(status, transfer.answer, transfer.body))
+
+    def _succeed(self, fetched: Fetched) -> None:
+        try:
+            result = self._read(fetched) if self._read else fetched
+        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(result)
 
     def _broken(self, failure: Failure, breaker: Breaker, now: float) -> None:
         kind, words = failure
