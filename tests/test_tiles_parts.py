@@ -85,7 +85,8 @@ def test_what_only_the_whole_can_tell() -> None:
     assert bands_of_jpeg(cmyk.getvalue()) is None
     assert bands_of_jpeg(imagery.encode_png(photo(1))) is None
     assert bands_of_jpeg(jpeg(1)[:-30]) is None
-    broken = jpeg(1).replace(b"\xff\xc4", b"\xff\xfe")
+    broken = jpeg(1)[:-200] + b"\xff\xd9"
+    assert bands_of_jpeg(broken) == 3
     assert decode_rows(broken, 3, SIZE, SIZE, Scratch()) is None
 
 
@@ -106,11 +107,9 @@ def nine(**options: object) -> dict[mercantile.Tile, bytes]:
 
 
 @pytest.mark.parametrize("padding", [1, 15, 16, 17, 24, 63, 64])
-@pytest.mark.parametrize(
-    "mode", [{"subsampling": 0}, {"subsampling": 1}, {"subsampling": 2}], ids=["444", "422", "420"]
-)
-def test_a_tile_that_stands_alone_has_the_pixels_of_the_wholes(tmp_path: Path, padding: int, mode: object) -> None:
-    tiles = nine(**mode)  # type: ignore[arg-type]
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+def test_a_tile_that_stands_alone_has_the_pixels_of_the_wholes(tmp_path: Path, padding: int, subsampling: str) -> None:
+    tiles = nine(subsampling=subsampling)
     made = engine(tmp_path, tiles, padding)
     before = made.stats().decodes
     alone = made.get(TILE).array()
@@ -153,6 +152,6 @@ def test_tiles_that_are_not_all_alike_are_decoded_whole(tmp_path: Path, place: i
 def test_a_broken_one_is_the_same_error(tmp_path: Path, place: int) -> None:
     tiles = nine()
     name = list(tiles)[place]
-    made = engine(tmp_path, {**tiles, name: tiles[name][: len(tiles[name]) // 3]}, 8)
+    made = engine(tmp_path, {**tiles, name: tiles[name][:-200]}, 8)
     with pytest.raises(TileSourceError, match=f"tile {name.z}/{name.x}/{name.y}: broken image"):
         made.get(TILE).array()

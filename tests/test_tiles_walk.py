@@ -99,6 +99,7 @@ def test_bands_need_no_larger_caches(width: int, decodes: int | None) -> None:
         assert tiles.stats().decodes == decodes if decodes else tiles.stats().decodes > 2 * 12 * 12
 
 
+@pytest.mark.filterwarnings("ignore:Mercantile 2.0")
 def test_every_tile_is_accounted_for() -> None:
     table = paths(pyramid(4)[1].items())
     del table["/4/5/5"]

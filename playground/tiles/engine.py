@@ -141,8 +141,8 @@ class TileEngine:
         Args:
             tiles: in the order to be followed; taken from an iterator only ``2 * ahead`` before their turn.
             seconds: for each fetch, and for waiting for a tile at its turn.
-            ahead: tiles being fetched at the same time, at most (and at most as many as the source's hosts are asked
-                at once). With a round trip of 30 ms, 64 in flight are 2,000 tiles a second.
+            ahead: tiles being fetched at the same time; no more is begun while there are so many. With a round trip of
+                30 ms, 64 under way are 2,000 tiles a second. A host is asked for 64 at once, at most.
 
         Yields:
             each tile with its image, or with the error that ``get`` raised for it.

@@ -53,7 +53,7 @@ def walk(
         prefetch: begins to fetch what a tile is made of, until a deadline; gives the futures of what was not begun yet.
         get: a tile, by a deadline.
         seconds: for each fetch, and for waiting for a tile at its turn.
-        ahead: fetches under way at the same time, at most.
+        ahead: fetches under way, from which on no more are begun.
     """
     to_come = iter(tiles)
     begun: deque[mercantile.Tile] = deque()
