@@ -125,3 +125,16 @@ def test_nothing_to_walk_over() -> None:
     with TileServer({}) as server:
         assert list(engine(server, 1).walk([])) == []
         assert not server.requests
+
+
+def test_one_tile_can_be_fetched_ahead() -> None:
+    tile = mercantile.Tile(0, 3, 4)  # its western neighbours are at the other end of the map
+    with TileServer(paths(pyramid(4)[1].items())) as server:
+        tiles = engine(server, 1)
+        begun = tiles.prefetch(tile)
+        assert len(begun) == 9
+        for future in begun:
+            future.result(10)
+        assert tiles.prefetch(tile) == []
+        assert np.array_equal(tiles.get(tile).array(), expected(pyramid(4)[0], tile, 1))
+        assert set(server.requests.values()) == {1}

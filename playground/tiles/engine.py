@@ -147,7 +147,7 @@ class TileEngine:
         Yields:
             each tile with its image, or with the error that ``get`` raised for it.
         """
-        return walk.walk(tiles, self._prefetch, self.get, seconds, ahead)
+        return walk.walk(tiles, self.prefetch, self.get, seconds, ahead)
 
     def walking_width(self, size: int = 256) -> int:
         """Columns of a band that ``walking_order`` may give: so many that the caches hold what is needed again.
@@ -156,6 +156,24 @@ class TileEngine:
             size: pixels along a side of the source's tiles.
         """
         return walk.band_width(self._cache_pixels, size)
+
+    def prefetch(self, tile: mercantile.Tile, deadline: float | None = None) -> list[Future[Any]]:
+        """Begin to fetch what a tile's image is made of, for ``get`` soon after: ``walk`` does it for whole areas.
+
+        Nothing is begun for a local source, which gives a tile sooner than a thread wakes.
+
+        Returns:
+            what was begun, and was not under way before. Failures are told by ``get``, which then tries again.
+        """
+        if self.source.local:
+            return []
+        started: Iterable[tuple[Future[Any], bool]]
+        if self.source.reads_padded(tile, self.padding):
+            started = [self._start_padded(tile, deadline)]
+        else:
+            others = dict.fromkeys(other for other in self._around(tile) if other is not None)
+            started = [self._start(other, deadline) for other in others if not self._encoded.holds(other)]
+        return [future for future, mine in started if mine]
 
     def stats(self) -> EngineStats:
         """Counts since the engine was made."""
@@ -182,18 +200,6 @@ class TileEngine:
     def _around(self, tile: mercantile.Tile) -> tuple[mercantile.Tile | None, ...]:
         """The nine tiles that make its image, in the order of PLACES: None beyond the map, and what is not touched."""
         return mosaic.neighbourhood(tile) if self.padding else (None,) * CENTRE + (tile,) + (None,) * CENTRE
-
-    def _prefetch(self, tile: mercantile.Tile, deadline: float) -> list[Future[Any]]:
-        """Begin to fetch what a tile's image is made of; what is not there yet. Local sources are not worth it."""
-        if self.source.local:
-            return []
-        started: Iterable[tuple[Future[Any], bool]]
-        if self.source.reads_padded(tile, self.padding):
-            started = [self._start_padded(tile, deadline)]
-        else:
-            others = dict.fromkeys(other for other in self._around(tile) if other is not None)
-            started = [self._start(other, deadline) for other in others if not self._encoded.holds(other)]
-        return [future for future, mine in started if mine]
 
     def _start_padded(self, tile: mercantile.Tile, deadline: float | None) -> tuple[Future[PaddedPixels], bool]:
         future, mine = self._padded.claim(tile)
