@@ -17,7 +17,7 @@ from playground.fetching.loop import Loop
 from playground.fetching.outcomes import Counts
 from playground.fetching.policy import FetchPolicy
 from playground.fetching.tokens import TokenKeeper
-from playground.fetching.transfer import Failure, Transfer
+from playground.fetching.transfer import Failure, Transfer, read_head
 from playground.fetching.urls import Host, Url, UrlError
 from playground.settings.secret import Secret
 
@@ -34,9 +34,14 @@ class Fetched(NamedTuple):
     """An answer: anything but what is tried again (408, 425, 429, 5xx) and redirects."""
 
     status: int
-    headers: dict[str, str]
-    """Names in lower case."""
+    head: list[bytes]
+    """Lines as they came."""
     body: bytes
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Names in lower case."""
+        return read_head(self.head)
 
 
 class Tools(NamedTuple):
@@ -180,20 +185,20 @@ class Request:
             self._blame(breaker, f"it answered {status}", now)
         else:
             breaker.succeeded()
-        if status in (301, 302, 303, 307, 308) and "location" in transfer.answer:
-            self._redirect(transfer.answer["location"])
+        if status in (301, 302, 303, 307, 308) and (location := read_head(transfer.head).get("location")) is not None:
+            self._redirect(location)
         elif status == 401 and self._token is not None and not self._token_renewed:
             assert self._tools.tokens is not None
             self._token_renewed = True
             self._tools.tokens.drop(self._token)
             self.begin()
         elif status in (408, 425, 429) or status >= 500:
-            asked = _retry_after(transfer.answer.get("retry-after", ""))
+            asked = _retry_after(read_head(transfer.head).get("retry-after", ""))
             hint = f"it asks to wait {asked:.0f} seconds" if asked else "it may work later"
             error = TileSourceError(f"{self._shown()}: the tile server answers {status}", hint)
             self._again(error, "throttled" if status == 429 else "failed", now, asked)
         else:
-            self._succeed(Fetched(status, transfer.answer, transfer.body))
+            self._succeed(Fetched(status, transfer.head, transfer.body))
 
     def _succeed(self, fetched: Fetched) -> None:
         try:

@@ -137,7 +137,7 @@ class RasterSource(TileSource):
             raise TileSourceError(f"{self._shown}: the source was closed")
         if self._owner != os.getpid():  # after a fork: the file positions are shared with the other process
             self._owner, self._idle = os.getpid(), deque()
-        # Without options, too: a dataset opened outside would keep an environment of its own, for the thread it began in.
+        # Without options, too: a dataset opened outside keeps an environment of its own, for the thread it began in.
         with rasterio.Env(**self._options):
             try:
                 reader = self._idle.pop()
