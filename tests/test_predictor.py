@@ -43,7 +43,7 @@ def test_a_crash_costs_one_request(start_predictor):
 def test_a_kill_between_requests_costs_none(start_predictor):
     predictor = start_predictor("misbehaving:Segfaults")
     process = predictor._session.process
-    process.kill()
+    process.kill_group()
     process.wait(10)
     assert predictor.predict(PLAIN)["features"] == []
     assert predictor.state().restarts == 1
