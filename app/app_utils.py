@@ -12,7 +12,7 @@ from typing import Any
 from flask import Flask
 
 from playground.pipeline import Pipeline, format_prediction, limits_of, open_engine, warmup_of
-from playground.predictor import InlinePredictor, Predictor, PredictorSpec, ProcessPredictor
+from playground.predictor import InlinePredictor, Poison, Predictor, PredictorSpec, ProcessPredictor
 from playground.serving import create_app, lifecycle, metrics_folder
 from playground.serving.boot import find_config
 from playground.serving.metrics import Metrics
@@ -29,13 +29,26 @@ def load_config() -> RunningSettings:
 def load_process(config: RunningSettings) -> Predictor:
     """The predictor of PREDICTOR_PACKAGE and PREDICTOR_CLASS, loading in the background, stopped with this process."""
     environ = {name: value for name, value in os.environ.items() if name != metrics_folder.VARIABLE}
+    shared = metrics_folder.folder()
     spec = PredictorSpec(
-        config.predictor_package, config.predictor_class, Path.cwd(), config.predictor_python or "", environ
+        config.predictor_package,
+        config.predictor_class,
+        Path.cwd(),
+        config.predictor_python or "",
+        environ,
+        shared / f"nursery-{lifecycle.generation()}" if shared and config.share_model else None,
     )
     process: Predictor = (
         InlinePredictor(spec)
         if config.predictor_isolation == "none"
-        else ProcessPredictor(spec, limits_of(config), warmup_of(config), _metrics().restarted)
+        else ProcessPredictor(
+            spec,
+            limits_of(config),
+            warmup_of(config),
+            _metrics().restarted,
+            batched=_metrics().batched,
+            poison=Poison(shared / f"poison-{lifecycle.generation()}") if shared else None,
+        )
     )
     process.start()
     lifecycle.accompany(process)

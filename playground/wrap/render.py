@@ -88,7 +88,7 @@ def _dockerfile(settings: ServiceSettings, image: str) -> str:
 
 def _gunicorn_conf(settings: ServiceSettings) -> str:
     text = resources.read("gunicorn.conf.py").decode()
-    for key in ("workers", "backlog", "timeout"):
+    for key in ("workers", "backlog", "timeout", "batch_size"):
         text = _substitute(rf'boot\.number\("{key}", [0-9]+\)', f'boot.number("{key}", {getattr(settings, key)})', text)
     return text
 
