@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from conftest import PREDICTORS
 from test_lifecycle import is_running
 from test_zoo import BAD, GOOD
@@ -178,18 +180,18 @@ def answers_of(service, count: int) -> dict[int, dict]:
     """What the predictors of all workers say, by their number."""
     found: dict[int, dict] = {}
     until = time.monotonic() + 30
+
+    def ask(_: int) -> None:
+        with contextlib.suppress(requests.ConnectionError):  # a worker that was killed
+            answer = service.post(**GOOD)
+            if answer.status_code == 200:
+                (feature,) = answer.json()["prediction"]["features"]
+                found[feature["properties"]["pid"]] = feature["properties"]
+
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         while len(found) < count:
             assert time.monotonic() < until, found
-            for answer in pool.map(
-                lambda _: service.post(
-                    **GOOD,
-                ),
-                range(8),
-            ):
-                if answer.status_code == 200:
-                    (feature,) = answer.json()["prediction"]["features"]
-                    found[feature["properties"]["pid"]] = feature["properties"]
+            list(pool.map(ask, range(8)))
     return found
 
 
@@ -206,11 +208,27 @@ def test_a_service_shares_restarts_reloads_and_leaves_nothing(serve):
     assert {each["loaded_by"] for each in second.values()} == {nursery}
     assert len(set(first) & set(second)) == 2
 
-    service.process.send_signal(signal.SIGHUP)  # loads anew
-    wait_gone(nursery, *second)
+    os.kill(parent_of(nursery), signal.SIGKILL)  # the worker that had it loaded; the others still use it
     third = answers_of(service, 3)
-    (renewed,) = {each["loaded_by"] for each in third.values()}
+    assert {each["loaded_by"] for each in third.values()} == {nursery}
+    assert len(set(second) & set(third)) == 2
+    wait_gone(*(set(second) - set(third)))
+
+    service.process.send_signal(signal.SIGHUP)  # loads anew
+    wait_gone(nursery, *third)
+    fourth = answers_of(service, 3)
+    (renewed,) = {each["loaded_by"] for each in fourth.values()}
     assert renewed != nursery
 
     service.process.kill()  # the workers notice, and end
-    wait_gone(renewed, *third)
+    wait_gone(renewed, *fourth)
+
+
+def test_when_the_worker_that_loads_dies_another_one_loads(serve):
+    service = serve("shared:LoadsSlowly", WORKERS="2", SHARE_MODEL="true")
+    until = time.monotonic() + 20
+    while not (nursery := re.findall(r"loading in (\d+)", service.log.read_text())):
+        assert time.monotonic() < until
+    os.kill(parent_of(int(nursery[0])), signal.SIGKILL)
+    wait_gone(int(nursery[0]))
+    assert {each["loaded_by"] for each in answers_of(service, 2).values()} != {int(nursery[0])}

@@ -29,6 +29,13 @@ class StartsAThread(Model):
         threading.Thread(target=time.sleep, args=(10**6,), name="prefetch", daemon=True).start()
 
 
+class LoadsSlowly(Model):
+    def __init__(self):
+        print("loading in %d" % os.getpid())
+        time.sleep(1)
+        Model.__init__(self)
+
+
 class CannotLoad(Model):
     def __init__(self):
         print("looking for weights")
