@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +12,12 @@ from typing import Any
 
 from flask import Flask
 
-from playground.pipeline import Pipeline, format_prediction, limits_of, open_engine, warmup_of
+from playground.pipeline import Pipeline, format_prediction, hooks_of, limits_of, open_engine, warmup_of
 from playground.predictor import InlinePredictor, Poison, Predictor, PredictorSpec, ProcessPredictor
 from playground.serving import create_app, lifecycle, metrics_folder
 from playground.serving.boot import find_config
 from playground.serving.metrics import Metrics
+from playground.serving.state import Service
 from playground.settings import RunningSettings, load_running
 
 __all__ = ["format_prediction", "load_config", "load_process", "make_app"]
@@ -30,13 +32,15 @@ def load_process(config: RunningSettings) -> Predictor:
     """The predictor of PREDICTOR_PACKAGE and PREDICTOR_CLASS, loading in the background, stopped with this process."""
     environ = {name: value for name, value in os.environ.items() if name != metrics_folder.VARIABLE}
     shared = metrics_folder.folder()
+    which = f"{lifecycle.generation()}-{_digest(config)}"
     spec = PredictorSpec(
         config.predictor_package,
         config.predictor_class,
         Path.cwd(),
         config.predictor_python or "",
         environ,
-        shared / f"nursery-{lifecycle.generation()}" if shared and config.share_model else None,
+        hooks_of(config),
+        shared / f"nursery-{which}" if shared and config.share_model else None,
     )
     process: Predictor = (
         InlinePredictor(spec)
@@ -47,7 +51,7 @@ def load_process(config: RunningSettings) -> Predictor:
             warmup_of(config),
             _metrics().restarted,
             batched=_metrics().batched,
-            poison=Poison(shared / f"poison-{lifecycle.generation()}") if shared else None,
+            poison=Poison(shared / f"poison-{which}") if shared else None,
         )
     )
     process.start()
@@ -57,10 +61,27 @@ def load_process(config: RunningSettings) -> Predictor:
 
 
 def make_app(config: RunningSettings, process: Predictor, predict: Callable[[Any], dict[str, Any]]) -> Flask:
-    """The WSGI application: tiles from TILES, predicted by ``predict``."""
-    pipeline = Pipeline(config, predict, open_engine(config), process.admitted)
-    _metrics().follow(config, process, pipeline)
-    return create_app(config, pipeline, process, _metrics())
+    """The WSGI application: tiles from TILES, predicted by ``predict``; the others of PREDICTORS beside it."""
+    services = [_service(config, process, predict)]
+    for other in config.several[1:]:
+        beside = load_process(other)
+        services.append(_service(other, beside, functools.partial(_predict, beside)))
+    _metrics().follow(config.name, services)
+    return create_app(services)
+
+
+def _service(config: RunningSettings, process: Predictor, predict: Callable[[Any], dict[str, Any]]) -> Service:
+    return Service(config, Pipeline(config, predict, open_engine(config), process.admitted), process, _metrics())
+
+
+def _predict(process: Predictor, tile: Any) -> dict[str, Any]:
+    return format_prediction(process.predict(tile))
+
+
+def _digest(config: RunningSettings) -> str:
+    """Which predictor of the service this is, for names of files."""
+    names = (config.namespace, config.predictor_name, config.predictor_version)
+    return hashlib.blake2b(repr(names).encode(), digest_size=6).hexdigest()
 
 
 @functools.cache

@@ -12,6 +12,7 @@ import sys
 import time
 
 from .errors import PredictError
+from .hooks import with_hooks
 from .telling import describe, listed, rejected, told
 from .tile import Tile
 from .wire import Wire
@@ -107,6 +108,7 @@ def load(wire, request):
         predictor = predictor_class()
         if not callable(getattr(predictor, "predict", None)):
             raise TypeError("%s has no method predict(tile)" % request["class"])
+        predictor = with_hooks(predictor, request.get("hooks", {}))
     except BaseException as error:  # SystemExit too: a partner's exit must not look like a crash
         wire.send(dict(describe(error), op="failed"))
         return None

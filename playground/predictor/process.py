@@ -39,6 +39,7 @@ class PredictorSpec:
         workdir: the partner's project: the process's current directory, and first on its ``sys.path``.
         python: the partner's interpreter; empty for the first of python3 and python on PATH.
         environ: its environment; None for the server's own.
+        hooks: additional_checks, preprocessor, postprocessor -> the dotted name of a function of the partner's.
         nursery: the socket of the process that loads the model once for all workers of a server; None to load it here.
     """
 
@@ -47,6 +48,7 @@ class PredictorSpec:
     workdir: Path
     python: str = ""
     environ: Mapping[str, str] | None = None
+    hooks: Mapping[str, str] = dataclasses.field(default_factory=dict)
     nursery: Path | None = None
 
 

@@ -65,7 +65,7 @@ class Session:
         """Tell the process what to load; yield what it says until it is ready, has failed, or is gone."""
         try:
             named = {"package": self.spec.package, "class": self.spec.class_name, "workdir": str(self.spec.workdir)}
-            self._wire.send({"op": "load", **named})
+            self._wire.send({"op": "load", **named, "hooks": dict(self.spec.hooks)})
             while True:
                 head, _ = self._wire.receive()
                 yield head
