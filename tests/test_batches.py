@@ -6,6 +6,7 @@ import concurrent.futures
 import re
 import time
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def told(result) -> tuple[str, int]:
 def of_four(start_predictor):
     """A predictor that waits until four tiles are there."""
 
-    def start(target: str = "batches:Labels", **limits: float):
+    def start(target: str = "batches:Labels", **limits: Any):
         return start_predictor(target, backlog=8, **{"batch_size": 4, "batch_seconds": 10.0, **limits})
 
     return start
@@ -68,6 +69,15 @@ def test_a_batch_is_as_large_as_it_may_be_and_each_request_gets_its_own_answer(o
         assert [told(result) for result in together(predictor, labelled(*labels))] == [
             (f"l{number}", 4) for number in range(8)
         ]
+
+
+def test_batches_in_every_python(python, of_four):
+    predictor = of_four(python=python)
+    for _ in range(2):
+        results = together(predictor, labelled("ok a", "refuse b", "ok c", "text d"))
+        assert [told(result) for result in results[::2]] == [("a", 4), ("c", 4)]
+        assert isinstance(results[1], TileRejectedError)
+        assert isinstance(results[3], OtherResult)
 
 
 def test_nobody_waits_for_company_unless_told_to(start_predictor):
@@ -210,16 +220,18 @@ def test_a_service_under_load_forms_batches_and_mixes_nothing_up(serve):
     service = serve("batches:Slow", BACKLOG="16", BATCH_SIZE="8")
     service.wait_loaded()
 
+    bad = {**dict.fromkeys(range(5, 96, 16), "refuse"), **dict.fromkeys(range(11, 96, 32), "raise"), 50: "crash"}
+    statuses = {"refuse": 422, "raise": 500, "crash": 500}
+
     def ask(number: int):
-        bad = number % 8 == 5
-        return service.post(**image(f"tile refuse n{number}." if bad else f"tile ok n{number}."))
+        return service.post(**image(f"tile {bad.get(number, 'ok')} n{number}."))
 
     with concurrent.futures.ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(ask, range(96)))
     sizes = []
     for number, answer in enumerate(answers):
-        if number % 8 == 5:
-            assert answer.status_code == 422
+        if number in bad:
+            assert answer.status_code == statuses[bad[number]], answer.text
             continue
         assert answer.status_code == 200, answer.text
         (feature,) = answer.json()["prediction"]["features"]
@@ -227,12 +239,13 @@ def test_a_service_under_load_forms_batches_and_mixes_nothing_up(serve):
         assert {"queue", "predict"} <= set(answer.json()["timing"])
         sizes.append(feature["properties"]["batch"])
     assert max(sizes) > 2
+    assert service.wait_loaded()["predictor"]["restarts"] <= 2
     metrics = service.get("/metrics").text
     batches, tiles = (
         float(re.search(rf"^playground_batch_size_{name} (\S+)$", metrics, re.M)[1]) for name in ("count", "sum")
     )
-    assert tiles == 96
-    assert batches < 60
+    assert tiles >= 96  # those of a batch that failed count again
+    assert tiles / batches > 1.5
 
 
 def test_hooks_go_around_every_tile_of_a_batch():

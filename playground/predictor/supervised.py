@@ -122,7 +122,8 @@ class ProcessPredictor(Stateful):
         """Use the turn: hand the tile over, and others along with it where the partner's class takes several."""
         session = self._ready_session(request.deadline)
         if not request.alone:
-            taken = self._queue.company(self.limits.batch_size - 1, self.limits.batch_seconds)
+            seconds = min(self.limits.batch_seconds, (request.deadline - time.monotonic()) / 2)
+            taken = self._queue.company(self.limits.batch_size - 1, seconds)
             if taken:
                 try:
                     self._hand_over(session, [request, *taken])
