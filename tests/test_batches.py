@@ -137,11 +137,11 @@ def test_a_crash_in_a_batch_costs_only_the_tile_that_crashes(of_four):
     first = together(predictor, labelled("ok a", "ok b", "crash c", "ok d"))
     assert isinstance(first.pop(2), PredictorCrashedError)
     assert [told(result) for result in first] == [("a", 1), ("b", 1), ("d", 1)]
-    assert predictor.state().restarts == 2  # in company, and alone
+    assert predictor.wait_ready(20).restarts == 2  # in company, and alone
     again = together(predictor, labelled("ok e", "ok f", "crash c", "ok g", "ok h"))
     assert isinstance(again.pop(2), PredictorCrashedError)  # it is suspect: predicted alone at once
     assert sorted(told(result)[0] for result in again) == ["e", "f", "g", "h"]
-    assert predictor.state().restarts == 3
+    assert predictor.wait_ready(20).restarts == 3
     with pytest.raises(TilePoisonedError):
         predictor.predict(*labelled("crash c"))
     assert predictor.state().restarts == 3
