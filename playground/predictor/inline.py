@@ -62,7 +62,8 @@ class InlinePredictor(Stateful):
         asked = time.monotonic()
         with self._turn:
             began = time.monotonic()
-            _own_array(tile)
+            for each in tile.tiles:
+                _own_array(each)
             try:
                 kind, features = loop.features_of(result := self._predictor.predict(tile))
             except PlaygroundError:

@@ -156,4 +156,7 @@ class Poison:
 def _name(tile: Tile) -> object:
     if tile.z is not None:
         return (tile.z, tile.x, tile.y)
-    return tile.url, hashlib.blake2b(bytes(tile.image or b""), digest_size=16).digest()
+    seen = hashlib.blake2b(digest_size=16)
+    for each in tile.tiles:
+        seen.update(bytes(each.image or b""))
+    return tile.url, seen.digest()

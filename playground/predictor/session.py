@@ -139,8 +139,10 @@ class Session:
             PredictorCrashedError: the process died.
             PlaygroundError: whatever making a part of the tile raised.
         """
-        parts = [_part(tile, name) for name in eager]
+        parts = [_part(tile, name) for name in eager if _has(tile, name)]
         head = {"op": "predict", "url": tile.url, "frame": _frame(tile), "parts": [part for part, _ in parts]}
+        if len(tile.tiles) > 1:
+            head["others"] = [{"url": other.url, "frame": _frame(other)} for other in tile.tiles[1:]]
         try:
             self._bound(deadline)
             self._wire.send(head, [blob for _, blob in parts])
@@ -258,13 +260,27 @@ class Session:
 
 
 def _frame(tile: Tile) -> dict[str, Any]:
-    frame = {name: getattr(tile, name) for name in ("z", "x", "y", "padding", "size", "bounds", "resolution")}
-    return {name: value for name, value in frame.items() if value is not None}
+    names = ("z", "x", "y", "padding", "size", "bounds", "resolution")
+    frame = {name: getattr(tile, name) for name in names if getattr(tile, name) is not None}
+    if tile.metadata:
+        frame["metadata"] = tile.metadata
+    return frame
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Which of a request's images a part belongs to, and its attribute: "image" is (0, "image"), "1:image" the next."""
+    place, _, attribute = name.rpartition(":")
+    return int(place or 0), attribute
+
+
+def _has(tile: Tile, name: str) -> bool:
+    return _place(name)[0] < len(tile.tiles)
 
 
 def _part(tile: Tile, name: str) -> tuple[dict[str, Any], Any]:
     """One part of a tile for the wire: what describes it, and its bytes."""
-    value = getattr(tile, name)
+    place, attribute = _place(name)
+    value = getattr(tile.tiles[place], attribute)
     if isinstance(value, np.ndarray) and value.ndim > 1:
         value = np.ascontiguousarray(value)
         part = {"name": name, "length": value.nbytes, "shape": value.shape, "dtype": value.dtype.str}

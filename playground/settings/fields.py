@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from playground.settings.description import Description, DescriptionBlock
 from playground.settings.kinds import (
     Choice,
     Hidden,
@@ -25,6 +26,7 @@ from playground.settings.kinds import (
     is_python_name,
     is_secret_line,
     is_service_id,
+    is_url_path,
 )
 from playground.settings.secret import Secret
 
@@ -151,6 +153,15 @@ class PredictorSettings:
         ),
     )
 
+    description: Description | None = field(
+        default=None,
+        metadata=about(
+            "description",
+            DescriptionBlock(),
+            "what /api/v1/describe tells of the service; what is not given is measured (as a variable: JSON)",
+        ),
+    )
+
     @property
     def fetch_seconds(self) -> float:
         """Seconds that a request's tiles may take."""
@@ -204,6 +215,14 @@ class RunningSettings(PredictorSettings):
     project_name: str | None = field(
         default=None,
         metadata=about("PROJECT_NAME", Text(ONE_LINE, is_printable), "the Google Cloud project that the service is in"),
+    )
+    url_prefix: str = field(
+        default="",
+        metadata=about(
+            "URL_PREFIX",
+            Text("a path, like /ships", is_url_path),
+            "the path that a proxy in front takes off; X-Forwarded-Prefix of a request wins",
+        ),
     )
     log_format: str = field(
         default="auto",

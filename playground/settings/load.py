@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from playground.errors import SettingsError
+from playground.settings.description import BlockError
 from playground.settings.fields import (
     REQUIRED,
     About,
@@ -63,6 +64,8 @@ def load_service(path: Path, rules: Sequence[Rule] = ()) -> ServiceSettings:
             definition = known[entry.key][1]
             try:
                 values[entry.key] = definition.kind.check(entry.value)
+            except BlockError as error:
+                problems.extend(f"{place}.{problem}" for problem in error.problems)
             except ValueError:
                 problems.append(
                     f"{place}: found {entry.found}, allowed: {definition.allowed}{_quotes(entry, definition)}"
@@ -115,6 +118,8 @@ def load_running(config_path: Path | None, environ: Mapping[str, str]) -> Runnin
             continue
         try:
             values[attribute] = read()
+        except BlockError as error:
+            problems.extend(f"{place}: {problem}" for problem in error.problems)
         except ValueError:
             found = "***" if isinstance(definition.kind, Hidden) else found
             problems.append(f"{place}: found {found}, allowed: {definition.allowed}")

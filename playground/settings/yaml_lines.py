@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -15,6 +16,9 @@ from playground.errors import SettingsError
 # "workers = 2": the Gunicorn block of a partner's readme is Python; pasted as it is, it is read as "workers: 2".
 _PYTHON_LINE = re.compile(r"^([A-Za-z_]+)[ \t]*=[ \t]*(?=[^=\s])", re.MULTILINE)
 
+DEEPEST = 6
+"""Levels inside a setting that is a mapping."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -22,7 +26,8 @@ class Entry:
 
     Attributes:
         key: as written; a key inside a mapping carries the mapping's key and a dot in front (``resources.cpu``).
-        value: None, bool, int, Decimal, str, list (its entries not read) or dict (likewise, see ``inner``).
+        value: None, bool, int, Decimal, str, list (its entries not read) or dict (at the top as
+            plain values, its numbers floats; see ``inner`` for its lines).
         raw: the value as text, as the environment would hold it; None for lists and mappings.
         found: the value as the file shows it, for error messages.
         line: counted from 1.
@@ -105,9 +110,21 @@ def _entries(node: yaml.MappingNode, prefix: str, depth: int) -> Iterator[Entry]
         elif isinstance(value_node, yaml.MappingNode):
             # Two levels are all that a settings file has; an anchor may even contain itself.
             inner = tuple(_entries(value_node, f"{key}.", depth + 1)) if depth == 0 else ()
-            yield Entry(key, {}, None, "a mapping", line, inner)
+            yield Entry(key, _plain(value_node, 0) if depth == 0 else {}, None, "a mapping", line, inner)
         else:
             yield Entry(key, [], None, "a list", line)
+
+
+def _plain(node: yaml.Node, depth: int) -> Any:
+    """What JSON would hold in this place; None below a depth that no setting has: an anchor may contain itself."""
+    if depth > DEEPEST:
+        return None
+    if isinstance(node, yaml.MappingNode):
+        return {str(key.value): _plain(value, depth + 1) for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(value, depth + 1) for value in node.value]
+    value, _ = _scalar(node)
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def _scalar(node: yaml.ScalarNode) -> tuple[object, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import msgspec
 from jinja2 import Environment, StrictUndefined
 
 from playground import resources
@@ -67,6 +68,8 @@ def environment(settings: ServiceSettings, project: str | None = None) -> dict[s
         value = getattr(settings, key.lower())
         if value != defaults[key]:
             variables[key.upper()] = str(value)
+    if settings.description:
+        variables["DESCRIPTION"] = msgspec.json.encode(settings.description).decode()
     return {key: value for key, value in variables.items() if value is not None}
 
 
