@@ -13,7 +13,7 @@ import mercantile
 import numpy as np
 
 from playground import answers, geo, imagery
-from playground.errors import AddressError, ImageError, PayloadError
+from playground.errors import AddressError, ImageError, PayloadError, PlaygroundError
 from playground.fetching.client import open_client
 from playground.fetching.policy import FetchPolicy
 from playground.fetching.tile import fetch_image
@@ -134,6 +134,16 @@ class Pipeline:
         stats = self._engine.stats()
         tiles = {"fetched": stats.fetches, "cached": stats.cached, "shared": stats.shared}
         return tiles, self._engine.outcomes()
+
+    def sample_tile(self) -> mercantile.Tile:
+        """A tile in the middle of the imagery, as far as its source tells where that is."""
+        zoom = self.settings.zoom_level
+        try:
+            bounds = self._engine.source.info().bounds if self._engine else None
+        except PlaygroundError:
+            bounds = None
+        west, south, east, north = bounds or (0.0, 0.0, 0.0, 0.0)
+        return geo.tile_of_lnglat((west + east) / 2, (south + north) / 2, zoom)
 
     def predict_lnglat(self, lng: float, lat: float, abandoned: Callable[[], bool] | None = None) -> Outcome:
         """The answer for the tile that holds a place."""

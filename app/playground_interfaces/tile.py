@@ -29,7 +29,8 @@ class Tile(object):
             url (str): where the image came from.
             img_array: the encoded image (bytes-like), or the decoded one (H x W or H x W x bands array).
             **frame: z, x, y, padding, size, bounds, resolution, tiles, metadata; and the loaders ``load_image``,
-                ``load_array`` and ``load_valid``, each a callable without arguments that makes the attribute when it is read.
+                ``load_array`` and ``load_valid``, each a callable without arguments that makes the attribute when
+                it is read.
         """
         self.url = url
         self._parts = {}

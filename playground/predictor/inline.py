@@ -31,6 +31,7 @@ class InlinePredictor(Stateful):
         self.spec = spec
         self._turn = threading.Lock()
         self._predictor: Any = None
+        self._seconds = 0.0
 
     def start(self) -> None:
         # The server's own modules are imported by now: the partner's files can come first without hiding them.
@@ -56,6 +57,9 @@ class InlinePredictor(Stateful):
     def waiting(self) -> int:
         return 0
 
+    def seconds(self) -> float:
+        return self._seconds
+
     def predict(self, tile: Tile) -> Any:
         if self._predictor is None:
             raise self._refuse()
@@ -74,7 +78,7 @@ class InlinePredictor(Stateful):
                 raise failed(loop.describe(error)) from error
         timing = getattr(tile, "timing", {})
         timing["queue"] = began - asked
-        timing["predict"] = time.monotonic() - began
+        timing["predict"] = self._seconds = time.monotonic() - began
         return OtherResult(type(result).__name__) if kind == "other" else geojson.FeatureCollection(features)
 
 

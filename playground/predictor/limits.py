@@ -78,6 +78,10 @@ class Queue:
         """How many requests wait for their turn."""
         return len(self._waiting)
 
+    def seconds(self) -> float:
+        """How long one turn has taken lately."""
+        return self._seconds
+
     @contextlib.contextmanager
     def turn(self, tile: Tile, deadline: float) -> Iterator[None]:
         """Hold the predictor.

@@ -85,6 +85,9 @@ class ProcessPredictor(Stateful):
     def waiting(self) -> int:
         return self._queue.waiting()
 
+    def seconds(self) -> float:
+        return self._queue.seconds()
+
     def predict(self, tile: Tile) -> Any:
         self._poison.check(tile)
         asked = time.monotonic()

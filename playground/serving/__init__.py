@@ -18,6 +18,10 @@ if TYPE_CHECKING:  # gunicorn.conf.py imports this package, and must not import 
 
 BLUEPRINTS = {
     "predictions": "playground.serving.predictions:blueprint",
+    "process": "playground.serving.process:blueprint",
+    "jobs": "playground.serving.jobs:blueprint",
+    "describe": "playground.serving.describe:blueprint",
+    "docs": "playground.serving.docs:blueprint",
     "health": "playground.serving.health:blueprint",
     "monitoring": "playground.serving.monitoring:blueprint",
 }

@@ -11,12 +11,15 @@ from flask import Blueprint, Response
 
 from playground.serving.json import json_response
 from playground.serving.lifecycle import is_draining
+from playground.serving.openapi import operation
+from playground.serving.openapi.schemas import Alive, FrontPage, Readiness
 from playground.serving.state import service
 
 blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/")
+@operation("About", gives={"application/json": FrontPage})
 def front_page() -> Response:
     """Who answers here, and where."""
     endpoints = {
@@ -24,6 +27,9 @@ def front_page() -> Response:
         "layer": "GET /predictions/{z}/{x}/{y}.geojson",
         "ready": "GET /-/ready",
         "alive": "GET /-/alive",
+        "process": "POST /api/v1/process",
+        "describe": "GET /api/v1/describe",
+        "documentation": "GET /docs/",
         "version": "GET /version",
     }
     return json_response({"service": service().description, "endpoints": endpoints})
@@ -32,28 +38,27 @@ def front_page() -> Response:
 @blueprint.get("/-/alive")
 @blueprint.get("/liveness_check")
 @blueprint.get("/ping")
+@operation("Health", gives={"application/json": Alive})
 def alive() -> Response:
     """200 as long as the server answers, whatever the predictor does."""
     return json_response({"status": "alive"})
 
 
+def is_ready() -> bool:
+    """Whether a tile that is sent now can be predicted."""
+    return service().predictor.state().phase in ("ready", "busy") and not is_draining()
+
+
 @blueprint.get("/-/ready")
 @blueprint.get("/readiness_check")
-@blueprint.get("/api/v1/health")
+@operation("Health", gives={200: {"application/json": Readiness}, 503: {"application/json": Readiness}})
 def ready() -> Response:
     """200 only when the predictor can take a tile; the body says what it is doing, since when, and what went wrong."""
     state = service().predictor.state()
-    is_ready = state.phase in ("ready", "busy") and not is_draining()
     predictor: dict[str, Any] = dataclasses.asdict(state)
     since = datetime.datetime.fromtimestamp(state.since, datetime.timezone.utc)
     predictor["since"] = since.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     predictor["elapsed"] = round(time.time() - state.since, 3)
-    status = "draining" if is_draining() else "ready" if is_ready else "not ready"
+    status = "draining" if is_draining() else "ready" if is_ready() else "not ready"
     body = {"status": status, "predictor": predictor}
-    return json_response(body, 200 if is_ready else 503)
-
-
-@blueprint.get("/version")
-def version() -> Response:
-    """Which service, predictor and playground this is."""
-    return json_response(service().description)
+    return json_response(body, 200 if status == "ready" else 503)

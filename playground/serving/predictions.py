@@ -12,7 +12,10 @@ from playground.errors import PredictorNotReadyError
 from playground.pipeline import Outcome
 from playground.serving.json import json_response
 from playground.serving.lifecycle import is_draining
-from playground.serving.payload import read_payload
+from playground.serving.openapi import Binary, operation
+from playground.serving.openapi.samples import sample_address, sample_payloads
+from playground.serving.openapi.schemas import FeatureCollection, Prediction
+from playground.serving.payload import PredictPayload, one_form, read_payload
 from playground.serving.state import service
 from playground.serving.watch import answered, call
 
@@ -31,6 +34,13 @@ def refuse_newcomers() -> None:
 
 @blueprint.post("/predict")
 @blueprint.post("/")
+@operation(
+    "Predictions",
+    takes={"application/json": one_form(PredictPayload), "image/*": Binary, "application/octet-stream": Binary},
+    gives={"application/json": Prediction, "application/geo+json": FeatureCollection},
+    errors=(400, 404, 413, 415, 422, 500, 502, 503, 504),
+    examples=sample_payloads,
+)
 def predict() -> Response:
     """Predict the tile, the place or the image of the body, or the image that it names."""
     media_type = request.mimetype
@@ -51,6 +61,12 @@ def predict() -> Response:
 
 
 @blueprint.get("/predictions/<int(signed=True):z>/<int(signed=True):x>/<int(signed=True):y>.geojson")
+@operation(
+    "Predictions",
+    gives={200: {"application/geo+json": FeatureCollection}, 304: {}},
+    errors=(400, 404, 422, 500, 502, 503, 504),
+    arguments=sample_address,
+)
 def prediction(z: int, x: int, y: int) -> Response:
     """One tile's FeatureCollection, at an address of its own, so that a map can use the service as a layer."""
     call().tile = f"{z}/{x}/{y}"

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PREDICTIONS = "predictions"
-"""The blueprint whose requests are measured step by step."""
+PREDICTIONS = frozenset(("predictions", "process", "jobs"))
+"""The blueprints whose requests are measured step by step."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -74,7 +74,7 @@ def install(app: Flask, metrics: Metrics, log_api_calls: bool) -> None:
     @app.before_request
     def begin() -> None:
         call()
-        if request.blueprint == PREDICTIONS:
+        if request.blueprint in PREDICTIONS:
             metrics.in_progress.inc()
 
     @app.after_request
@@ -83,7 +83,7 @@ def install(app: Flask, metrics: Metrics, log_api_calls: bool) -> None:
         seconds = time.perf_counter() - known.began
         endpoint = (request.endpoint or "unknown").rpartition(".")[2]
         metrics.answered(endpoint, known.outcome)
-        predicts = request.blueprint == PREDICTIONS
+        predicts = request.blueprint in PREDICTIONS
         if predicts:
             metrics.predicted(seconds, known.result)
         status = response.status_code
@@ -94,7 +94,7 @@ def install(app: Flask, metrics: Metrics, log_api_calls: bool) -> None:
 
     @app.teardown_request
     def leave(error: BaseException | None) -> None:
-        if request.blueprint == PREDICTIONS:
+        if request.blueprint in PREDICTIONS:
             metrics.in_progress.dec()
 
 

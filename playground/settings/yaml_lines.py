@@ -115,7 +115,7 @@ def _entries(node: yaml.MappingNode, prefix: str, depth: int) -> Iterator[Entry]
             yield Entry(key, [], None, "a list", line)
 
 
-def _plain(node: yaml.Node, depth: int) -> Any:
+def _plain(node: Any, depth: int) -> Any:
     """What JSON would hold in this place; None below a depth that no setting has: an anchor may contain itself."""
     if depth > DEEPEST:
         return None

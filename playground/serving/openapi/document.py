@@ -1,0 +1,181 @@
+"""From the application's routes to an OpenAPI 3.1 document."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+from flask import Flask
+from werkzeug.routing import IntegerConverter, Rule
+
+from playground.serving.correlation import HEADER
+from playground.serving.openapi.operation import AnyOf, Binary, Operation, operation_of
+from playground.serving.openapi.schemas import Error
+from playground.serving.state import Service
+
+METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")
+"""HEAD and OPTIONS are answered everywhere, and said nowhere."""
+REFERENCES = "#/components/schemas/{name}"
+TAGS = {
+    "Predictions": "Tiles, places and images to GeoJSON.",
+    "Tile Geo Process API": "For platforms that speak it: images in, GeoJSON in pixels out.",
+    "Tile Geo Process API of 2018": "The older form of it.",
+    "Health": "Whether the service lives, and whether it can predict.",
+    "About": "What this service is, and its documentation.",
+}
+STATUSES = {
+    400: "The request cannot be used; sending it again does not help.",
+    401: "No credentials, or not the right ones.",
+    403: "These credentials may not do this.",
+    404: "There is nothing here: no imagery, or no such page.",
+    406: "Nothing of what the client accepts can be given.",
+    409: "The request contradicts another one.",
+    413: "Too large.",
+    415: "Neither JSON nor an image.",
+    422: "The predictor says that this cannot be predicted.",
+    429: "Too many requests; try again later.",
+    500: "The predictor failed or crashed on this request.",
+    502: "The tile server failed; try again later.",
+    503: "The predictor is loading, or enough requests wait already; try again later.",
+    504: "The deadline passed; try again later.",
+}
+
+
+def undocumented(app: Flask) -> list[str]:
+    """The endpoints without ``@operation``, as ``METHOD /path``."""
+    return [f"{method} {rule.rule}" for rule, method, told in _endpoints(app) if told is None]
+
+
+def document(app: Flask, service: Service, prefix: str = "") -> dict[str, Any]:
+    """The OpenAPI document of an application.
+
+    Args:
+        app: every route is looked at.
+        service: whose examples are shown.
+        prefix: the path that a proxy in front takes off.
+    """
+    found = [(rule, method, told) for rule, method, told in _endpoints(app) if told is not None]
+    schemas, components = _schemas(told for _, _, told in found)
+    paths: dict[str, dict[str, Any]] = {}
+    names: dict[str, int] = {}
+    for rule, method, told in found:
+        name = rule.endpoint.rpartition(".")[2]
+        names[name] = names.get(name, 0) + 1
+        unique = name if names[name] == 1 else f"{name}_{names[name]}"
+        path = re.sub(r"<(?:[^<>]*:)?([A-Za-z_]+)>", r"{\1}", rule.rule)
+        paths.setdefault(path, {})[method.lower()] = _operation(rule, unique, told, schemas, service)
+    settings = service.settings
+    told_of = settings.description
+    text = (told_of.description if told_of else msgspec.UNSET) or ""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": (told_of.title if told_of else msgspec.UNSET) or settings.name,
+            "description": f"{text}\n\nPredictions by `{settings.predictor_package}:{settings.predictor_class}`, "
+            f"at zoom {settings.zoom_level} with {settings.padding} pixels of padding.".lstrip(),
+            "version": service.version,
+        },
+        "servers": [{"url": prefix or "/"}],
+        "tags": [{"name": name, "description": words} for name, words in TAGS.items()],
+        "paths": dict(sorted(paths.items())),
+        "components": {
+            "schemas": components,
+            "headers": {
+                HEADER: {"description": "The request's name: the client's, or one made here.", "schema": STRING},
+                "Retry-After": {"description": "Seconds.", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
+            },
+            "parameters": {
+                HEADER: {
+                    "name": HEADER,
+                    "in": "header",
+                    "description": "A name for this request, echoed and logged; one is made if none is given.",
+                    "schema": STRING,
+                }
+            },
+        },
+    }
+
+
+STRING = {"type": "string"}
+
+
+def _endpoints(app: Flask) -> Iterator[tuple[Rule, str, Operation | None]]:
+    for rule in app.url_map.iter_rules():
+        for method in METHODS:
+            if method in (rule.methods or ()):
+                yield rule, method, operation_of(app.view_functions[rule.endpoint])
+
+
+def _schemas(told: Iterable[Operation]) -> tuple[dict[int, Any], dict[str, Any]]:
+    """Schemas by the identity of the type they are for, and the components that they refer to."""
+    kinds: dict[int, Any] = {id(Error): Error}
+    for each in told:
+        bodies = [each.takes, *each.gives.values()]
+        queries = [kind for kind, _ in each.queries.values()]
+        for kind in [*(kind for body in bodies for kind in body.values()), *queries]:
+            kinds |= {id(inner): inner for inner in _flat(kind)}
+    typed = {name: kind for name, kind in kinds.items() if not (kind is Binary or isinstance(kind, Mapping))}
+    schemas, components = msgspec.json.schema_components(list(typed.values()), ref_template=REFERENCES)
+    return dict(zip(typed, schemas, strict=True)), components
+
+
+def _flat(kind: Any) -> Iterator[Any]:
+    if isinstance(kind, AnyOf):
+        for inner in kind.kinds:
+            yield from _flat(inner)
+    else:
+        yield kind
+
+
+def _schema(kind: Any, schemas: Mapping[int, Any]) -> Any:
+    if kind is Binary:
+        return {"type": "string", "format": "binary"}
+    if isinstance(kind, AnyOf):
+        one = {"anyOf": [_schema(each, schemas) for each in kind.kinds]}
+        return {"type": "array", "items": one} if kind.as_list else one
+    return kind if isinstance(kind, Mapping) else schemas[id(kind)]
+
+
+def _operation(rule: Rule, name: str, told: Operation, schemas: Mapping[int, Any], service: Service) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "operationId": name,
+        "tags": [told.tag],
+        "summary": told.summary,
+        "parameters": [*_parameters(rule, told, schemas, service), {"$ref": f"#/components/parameters/{HEADER}"}],
+        "responses": {},
+    }
+    if told.text:
+        made["description"] = told.text
+    if told.deprecated:
+        made["deprecated"] = True
+    if told.takes:
+        content = {media: {"schema": _schema(kind, schemas)} for media, kind in told.takes.items()}
+        examples = {key: {"value": value} for key, value in told.examples(service).items()}
+        if examples and "application/json" in content:
+            content["application/json"]["examples"] = examples
+        made["requestBody"] = {"required": True, "content": content}
+    named = {HEADER: {"$ref": f"#/components/headers/{HEADER}"}}
+    for status, bodies in told.gives.items():
+        content = {media: {"schema": _schema(kind, schemas)} for media, kind in bodies.items()}
+        words = {200: "The answer.", 302: "Look there.", 304: "Still the same."}.get(status, STATUSES.get(status, ""))
+        made["responses"][str(status)] = {"description": words, "headers": named} | (
+            {"content": content} if content else {}
+        )
+    for status in sorted(set(told.errors)):
+        headers = named | ({"Retry-After": {"$ref": "#/components/headers/Retry-After"}} if status == 503 else {})
+        content = {"application/json": {"schema": schemas[id(Error)]}}
+        made["responses"][str(status)] = {"description": STATUSES[status], "headers": headers, "content": content}
+    return made
+
+
+def _parameters(rule: Rule, told: Operation, schemas: Mapping[int, Any], service: Service) -> Iterator[dict[str, Any]]:
+    examples = told.arguments(service)
+    for name, converter in rule._converters.items():
+        schema = {"type": "integer"} if isinstance(converter, IntegerConverter) else STRING
+        example = {"example": examples[name]} if name in examples else {}
+        yield {"name": name, "in": "path", "required": True, "schema": schema} | example
+    for name, (kind, words) in told.queries.items():
+        example = {"example": examples[name]} if name in examples else {}
+        yield {"name": name, "in": "query", "description": words, "schema": _schema(kind, schemas)} | example
