@@ -59,13 +59,15 @@ def document(app: Flask, service: Service, prefix: str = "") -> dict[str, Any]:
     found = [(rule, method, told) for rule, method, told in _endpoints(app) if told is not None]
     schemas, components = _schemas(told for _, _, told in found)
     paths: dict[str, dict[str, Any]] = {}
-    names: dict[str, int] = {}
-    for rule, method, told in found:
-        name = rule.endpoint.rpartition(".")[2]
-        names[name] = names.get(name, 0) + 1
-        unique = name if names[name] == 1 else f"{name}_{names[name]}"
-        path = re.sub(r"<(?:[^<>]*:)?([A-Za-z_]+)>", r"{\1}", rule.rule)
-        paths.setdefault(path, {})[method.lower()] = _operation(rule, unique, told, schemas, service)
+    first: dict[str, str] = {}
+    for rule, method, told in sorted(found, key=_own_name_first):
+        name, path = _name(rule), _path(rule)
+        made = _operation(rule, told, schemas, service)
+        if known := first.get(name):
+            name = f"{name}_at_{re.sub('[^a-z0-9]+', '_', path.lower()).strip('_') or 'root'}"
+            made["description"] = f"The same as `{known}`."
+        first.setdefault(name, path)
+        paths.setdefault(path, {})[method.lower()] = {"operationId": name} | made
     settings = service.settings
     told_of = settings.description
     text = (told_of.description if told_of else msgspec.UNSET) or ""
@@ -108,6 +110,20 @@ def _endpoints(app: Flask) -> Iterator[tuple[Rule, str, Operation | None]]:
                 yield rule, method, operation_of(app.view_functions[rule.endpoint])
 
 
+def _name(rule: Rule) -> str:
+    return str(rule.endpoint).rpartition(".")[2]
+
+
+def _path(rule: Rule) -> str:
+    return re.sub(r"<(?:[^<>]*:)?([A-Za-z_]+)>", r"{\1}", rule.rule)
+
+
+def _own_name_first(endpoint: tuple[Rule, str, Operation]) -> tuple[bool, int, str]:
+    """Of the addresses of one handler, the one that ends in its name stands for all."""
+    rule, method, _ = endpoint
+    return not rule.rule.endswith(_name(rule)), len(rule.rule), rule.rule + method
+
+
 def _schemas(told: Iterable[Operation]) -> tuple[dict[int, Any], dict[str, Any]]:
     """Schemas by the identity of the type they are for, and the components that they refer to."""
     kinds: dict[int, Any] = {id(Error): Error}
@@ -138,9 +154,8 @@ def _schema(kind: Any, schemas: Mapping[int, Any]) -> Any:
     return kind if isinstance(kind, Mapping) else schemas[id(kind)]
 
 
-def _operation(rule: Rule, name: str, told: Operation, schemas: Mapping[int, Any], service: Service) -> dict[str, Any]:
+def _operation(rule: Rule, told: Operation, schemas: Mapping[int, Any], service: Service) -> dict[str, Any]:
     made: dict[str, Any] = {
-        "operationId": name,
         "tags": [told.tag],
         "summary": told.summary,
         "parameters": [*_parameters(rule, told, schemas, service), {"$ref": f"#/components/parameters/{HEADER}"}],
