@@ -67,3 +67,24 @@ class Refuses(object):
 class Nothing(object):
     def predict(self, tile):
         return None
+
+
+class Images(object):
+    """Tells what it is given of a request for several images; an image of one colour, 66, is too much for it."""
+
+    def predict(self, tile):
+        if tile.array[0, 0, 0] == 66:
+            raise PredictError("too red")
+        pixels = [each.array[1, 1].tolist() for each in reversed(tile.tiles)]
+        return found(
+            tile,
+            "images",
+            images=len(tile.tiles),
+            first=tile.tiles[0] is tile,
+            pixels=pixels[::-1],
+            heads=[bytes(each.image[1:4]).decode() for each in tile.tiles],
+            metadata=tile.metadata,
+            resolution=tile.resolution,
+            padding=tile.padding,
+            valid=int(tile.valid.sum()),
+        )
