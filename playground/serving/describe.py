@@ -20,7 +20,6 @@ from playground.serving.prefix import url_prefix
 from playground.serving.process_payload import MAX_PAYLOADS, ProcessPayload
 from playground.serving.state import Service, service
 from playground.settings.description import (
-    Description,
     Family,
     Hardware,
     ImageType,
@@ -84,6 +83,7 @@ class Describe(Struct):
     links: Annotated[dict[str, Link], Meta(description="self, and every endpoint of that API.")] = msgspec.field(
         name="_links"
     )
+    metadata: dict[str, Any] | UnsetType = UNSET
     batched: bool = True
     asynchronous: bool = False
 
@@ -121,7 +121,7 @@ def describe() -> Response:
 @operation(API, gives={"application/yaml": dict[str, Any], "application/json": dict[str, Any]})
 def openapi() -> Response:
     """This document, true of the service that runs: YAML, or JSON for who accepts nothing else."""
-    told = document(current_app, service(), url_prefix())
+    told = document(current_app, url_prefix())
     if request.accept_mimetypes.best_match(["application/yaml", "application/json"]) == "application/json":
         return json_response(told)
     text = yaml.dump(told, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
@@ -189,7 +189,7 @@ def _config_of(found: Service) -> dict[str, Any]:
 def describe_of(found: Service, prefix: str = "") -> Describe:
     """The description of a service: what its team said, the rest from its settings and from what is measured."""
     settings = found.settings
-    told = settings.description or Description()
+    told = found.told
     title = told.title or settings.name
     organization = told.organization or settings.project_name or "not given"
     tags = [Tag(title=tag) if isinstance(tag, str) else tag for tag in told.tags or []]
@@ -208,7 +208,8 @@ def describe_of(found: Service, prefix: str = "") -> Describe:
         resources=_machine(found, told.resources),
         input=_input(found),
         output=_output(),
-        links=_links(prefix),
+        links=_links(prefix + found.address),
+        metadata=settings.metadata or UNSET,
     )
 
 

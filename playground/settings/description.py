@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, get_type_hints
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from playground.settings.kinds import Block
+
 Count = Annotated[int, Meta(ge=1)]
 Positive = Annotated[float, Meta(gt=0)]
 Family = Literal["object-detection", "change-detection", "segmentation"]
@@ -129,38 +131,35 @@ class BlockError(ValueError):
         self.problems = problems
 
 
-class DescriptionBlock:
+class DescriptionBlock(Block):
     """The kind of the setting: a mapping in YAML, the same as JSON in the environment."""
 
-    allowed = "a mapping of " + ", ".join(Description.__struct_fields__)
+    def __init__(self) -> None:
+        super().__init__("a mapping of " + ", ".join(Description.__struct_fields__))
 
-    def check(self, value: object) -> Description:
-        """The block, from YAML.
+    def check(self, value: object) -> object:
+        """The block as plain values.
 
         Raises:
             BlockError: with the problems of all keys.
         """
-        if not isinstance(value, dict):
-            raise ValueError(self.allowed)
+        given: Any = super().check(value)
         kinds = get_type_hints(Description, include_extras=True)
-        problems, read = [], {}
-        for key, given in value.items():
+        problems = []
+        for key, each in given.items():
             if key not in kinds:
                 problems.append(f"{key}: unknown key, allowed: {', '.join(kinds)}")
                 continue
             try:
-                read[key] = msgspec.convert(given, kinds[key])
+                msgspec.convert(each, kinds[key])
             except msgspec.ValidationError as error:
                 words, _, place = str(error).replace("`", "").partition(" - at $")
                 problems.append(f"{key}{place}: {words[:1].lower()}{words[1:]}")
         if problems:
             raise BlockError(problems)
-        return Description(**read)
+        return given
 
-    def parse(self, text: str) -> Description:
-        """The block, from the environment."""
-        try:
-            value: Any = msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError):
-            raise ValueError(self.allowed) from None
-        return self.check(value)
+
+def description_of(block: dict[str, Any] | None) -> Description:
+    """The typed form of a checked block; of None, one that says nothing."""
+    return msgspec.convert(block or {}, Description)

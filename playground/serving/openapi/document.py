@@ -13,7 +13,7 @@ from werkzeug.routing import IntegerConverter, Rule
 from playground.serving.correlation import HEADER
 from playground.serving.openapi.operation import AnyOf, Binary, Operation, operation_of
 from playground.serving.openapi.schemas import Error
-from playground.serving.state import Service
+from playground.serving.state import Service, service_of
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")
 """HEAD and OPTIONS are answered everywhere, and said nowhere."""
@@ -23,6 +23,7 @@ TAGS = {
     "Tile Geo Process API": "For platforms that speak it: images in, GeoJSON in pixels out.",
     "Tile Geo Process API of 2018": "The older form of it.",
     "Health": "Whether the service lives, and whether it can predict.",
+    "Endpoints of the team": "Those that are no prediction.",
     "About": "What this service is, and its documentation.",
 }
 STATUSES = {
@@ -48,39 +49,46 @@ def undocumented(app: Flask) -> list[str]:
     return [f"{method} {rule.rule}" for rule, method, told in _endpoints(app) if told is None]
 
 
-def document(app: Flask, service: Service, prefix: str = "") -> dict[str, Any]:
+def document(app: Flask, prefix: str = "") -> dict[str, Any]:
     """The OpenAPI document of an application.
 
     Args:
         app: every route is looked at.
-        service: whose examples are shown.
         prefix: the path that a proxy in front takes off.
     """
     found = [(rule, method, told) for rule, method, told in _endpoints(app) if told is not None]
     schemas, components = _schemas(told for _, _, told in found)
     paths: dict[str, dict[str, Any]] = {}
-    first: dict[str, str] = {}
+    first: dict[str, dict[str, str]] = {}
+    tags = dict(TAGS)
+    service = service_of(app, "")
     for rule, method, told in sorted(found, key=_own_name_first):
         name, path = _name(rule), _path(rule)
-        made = _operation(rule, told, schemas, service)
-        if known := first.get(name):
+        blueprint = rule.endpoint.rpartition(".")[0]
+        made = _operation(rule, told, schemas, service_of(app, blueprint))
+        if "." in blueprint:
+            tags |= {(tag := f"Predictor {blueprint.partition('.')[0]}"): "One of several."}
+            made["tags"] = [tag]
+        if name in first:
+            if known := first[name].get(blueprint):
+                made["description"] = f"The same as `{known}`."
             name = f"{name}_at_{re.sub('[^a-z0-9]+', '_', path.lower()).strip('_') or 'root'}"
-            made["description"] = f"The same as `{known}`."
-        first.setdefault(name, path)
+        first.setdefault(_name(rule), {}).setdefault(blueprint, path)
         paths.setdefault(path, {})[method.lower()] = {"operationId": name} | made
-    settings = service.settings
-    told_of = settings.description
-    text = (told_of.description if told_of else msgspec.UNSET) or ""
+    settings, said = service.settings, service.told
+    text = f"""{said.description or ""}
+
+Predictions by `{settings.predictor_package}:{settings.predictor_class}`, at zoom {settings.zoom_level} with \
+{settings.padding} pixels of padding."""
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": (told_of.title if told_of else msgspec.UNSET) or settings.name,
-            "description": f"{text}\n\nPredictions by `{settings.predictor_package}:{settings.predictor_class}`, "
-            f"at zoom {settings.zoom_level} with {settings.padding} pixels of padding.".lstrip(),
+            "title": said.title or settings.name,
+            "description": text.strip(),
             "version": service.version,
         },
         "servers": [{"url": prefix or "/"}],
-        "tags": [{"name": name, "description": words} for name, words in TAGS.items()],
+        "tags": [{"name": name, "description": words} for name, words in tags.items()],
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": components,

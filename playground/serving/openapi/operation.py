@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -74,12 +75,19 @@ def operation(
     by_status: Any = gives if all(isinstance(key, int) for key in gives) else {200: gives}
 
     def keep(view: View) -> View:
-        summary, _, text = (inspect.getdoc(view) or "").partition("\n")
-        told = Operation(tag, summary, text.strip(), takes or {}, by_status, errors, **more)
-        view.__operation__ = told  # type: ignore[attr-defined]
-        return view
+        view.__operation__ = Operation(tag, "", "", takes or {}, by_status, errors, **more)  # type: ignore[attr-defined]
+        return document_as(view, inspect.getdoc(view) or "")
 
     return keep
+
+
+def document_as(view: View, text: str) -> View:
+    """Say what a documented handler does in other words than its docstring's."""
+    summary, _, more = inspect.cleandoc(text).partition("\n")
+    told = operation_of(view)
+    assert told is not None, "document it first"
+    view.__operation__ = dataclasses.replace(told, summary=summary, text=more.strip())  # type: ignore[attr-defined]
+    return view
 
 
 def operation_of(view: Any) -> Operation | None:
