@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import random
 
 import hypothesis
@@ -84,6 +85,10 @@ def test_it_comes_as_json_too_and_knows_its_prefix(service, document):
 
 
 def test_every_example_works(service, document):
+    assert try_every_example(service, document) > 25
+
+
+def try_every_example(service, document):
     tried = 0
     for template, method, told in operations(document):
         path = template
@@ -98,7 +103,33 @@ def test_every_example_works(service, document):
             response = requests.request(method, service.url + path, timeout=30, **options)
             assert response.status_code == 200, (path, response.text)
             tried += 1
-    assert tried > 25
+    return tried
+
+
+def test_each_of_several_predictors_and_the_teams_endpoints_are_in_it(serve, imagery_file):
+    one = {"namespace": "tests", "PREDICTOR_PACKAGE": "readers"}
+    change = {"PADDING": 2, "description": {"family": "change-detection"}}
+    several = [
+        one | {"name": "array", "PREDICTOR_CLASS": "Array"},
+        one | {"name": "pairs", "PREDICTOR_CLASS": "Images"} | change,
+    ]
+    endpoints = [{"class": "statistics_endpoint:Sum", "name": "numbers", "action": "sum", "unit": "m"}]
+    told = {"PREDICTORS": json.dumps(several), "ENDPOINTS": json.dumps(endpoints), "GAE_SERVICE": "service"}
+    service = serve("unused:Nothing", TILES=str(imagery_file), **told)
+    service.wait_loaded()
+    document = yaml.safe_load(service.get("/api/v1/openapi").content)
+    openapi_spec_validator.validate(document)
+    names = [told["operationId"] for _, _, told in operations(document)]
+    assert len(names) == len(set(names))
+    paths = document["paths"]
+    team = paths.pop("/service/numbers/v1/sum/")
+    assert team["post"]["tags"] == ["Endpoints of the team"]
+    examples = paths["/tests/pairs/v1/api/v1/process"]["post"]["requestBody"]["content"]["application/json"]["examples"]
+    assert len(examples["one"]["value"]["tiles"]) == 2
+    assert try_every_example(service, document) > 60
+    told = service.get("/tests/pairs/v1/api/v1/describe").json()
+    assert (told["family"], told["requirements"]["tile_size"]["optimal"]) == ("change-detection", 260)
+    assert service.get(told["_links"]["self"]["href"]).json()["family"] == "change-detection"
 
 
 def test_what_it_asks_for_is_what_is_checked(document):

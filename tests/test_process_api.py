@@ -233,6 +233,32 @@ def test_describe_with_all_that_the_partner_says(described):
     assert "reads 1" in check_error(process(described, body), 400)["message"]
 
 
+def test_the_description_travels_from_the_partners_file_to_the_running_service(tmp_path):
+    from playground.errors import SettingsError
+    from playground.settings import load_running, load_service
+    from playground.settings.description import description_of
+    from playground.wrap.render import render_runtime
+
+    least = "ZOOM_LEVEL: 3\nPREDICTOR_PACKAGE: a.b\nPREDICTOR_CLASS: C\n"
+    path = tmp_path / "service.yaml"
+    path.write_text(least + "description: " + json.dumps(DESCRIPTION))
+    files = render_runtime(load_service(path))
+    (tmp_path / "app.yaml").write_bytes(files["app.yaml"])
+    running = load_running(tmp_path / "app.yaml", {})
+    assert running.description == DESCRIPTION
+    assert description_of(running.description).requirements.resolution.max == 2.5
+    wrong = {"titel": "x", "family": "ships", "email": 3, "requirements": {"number_of_images": 9}}
+    path.write_text(least + "description: " + json.dumps(wrong))
+    with pytest.raises(SettingsError) as caught:
+        load_service(path)
+    assert [problem.partition("description.")[2].partition(":")[0] for problem in caught.value.problems] == [
+        "titel",
+        "family",
+        "email",
+        "requirements.number_of_images",
+    ]
+
+
 def test_the_links_lead_somewhere(service):
     for name, link in service.get("/api/v1/describe").json()["_links"].items():
         if link["method"] == "GET":

@@ -85,7 +85,7 @@ def states() -> dict[str, Any]:
 def _view(endpoint: Endpoint) -> Any:
     @operation(
         "Endpoints of the team",
-        takes={"application/json": dict[str, Any]} if "POST" in endpoint.methods or "PUT" in endpoint.methods else None,
+        takes={"application/json": {}} if {"POST", "PUT"} & set(endpoint.methods) else None,
         gives={"application/json": {}},
         errors=(400, 413, 415, 500),
     )
