@@ -9,8 +9,11 @@ import json
 
 import pytest
 import requests
+import yaml
 from PIL import Image
 from test_service import check_error
+
+from playground.predictor import ServedTile
 
 DESCRIPTION = {
     "title": "Ships",
@@ -248,7 +251,7 @@ def test_the_description_travels_from_the_partners_file_to_the_running_service(t
     assert running.description == DESCRIPTION
     assert description_of(running.description).requirements.resolution.max == 2.5
     wrong = {"titel": "x", "family": "ships", "email": 3, "requirements": {"number_of_images": 9}}
-    path.write_text(least + "description: " + json.dumps(wrong))
+    path.write_text(least + yaml.safe_dump({"description": wrong}, sort_keys=False))
     with pytest.raises(SettingsError) as caught:
         load_service(path)
     assert [problem.partition("description.")[2].partition(":")[0] for problem in caught.value.problems] == [
@@ -257,6 +260,8 @@ def test_the_description_travels_from_the_partners_file_to_the_running_service(t
         "email",
         "requirements.number_of_images",
     ]
+    assert [int(problem.split(":")[1]) for problem in caught.value.problems] == [5, 6, 7, 8]
+    assert caught.value.problems[1].endswith("found 'ships', allowed: change-detection, object-detection, segmentation")
 
 
 def test_the_links_lead_somewhere(service):
@@ -311,6 +316,19 @@ def test_a_partners_tile_in_its_own_tests():
     assert tile.metadata == {}
     assert tile.tiles == [tile]
     assert Tile("a", metadata={"sunAzimuth": [1]}).metadata == {"sunAzimuth": [1]}
+
+
+def test_several_images_in_every_python(start_predictor, python):
+    predictor = start_predictor("readers:Pairs", python=python)
+    metadata = {"incidenceAngle": [1.5, None], "words": "ä"}
+    for _ in range(2):
+        second = ServedTile("", bytearray(b"four"), resolution=0.5)
+        first = ServedTile("", bytearray(b"three"), metadata=metadata)
+        first.tiles.append(second)
+        (feature,) = predictor.predict(first)["features"]
+        assert feature["properties"]["lengths"] == [5, 4]
+        assert feature["properties"]["metadata"] == metadata
+        assert feature["properties"]["resolutions"] == 0.5
 
 
 def test_several_images_without_isolation(serve):

@@ -5,6 +5,7 @@ What the block leaves out is measured or derived from the other settings where `
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
@@ -154,10 +155,22 @@ class DescriptionBlock(Block):
                 msgspec.convert(each, kinds[key])
             except msgspec.ValidationError as error:
                 words, _, place = str(error).replace("`", "").partition(" - at $")
+                if words.startswith("Invalid enum value"):
+                    words = words.replace("Invalid enum value", "found") + _allowed(key + place)
                 problems.append(f"{key}{place}: {words[:1].lower()}{words[1:]}")
         if problems:
             raise BlockError(problems)
         return given
+
+
+def _allowed(place: str) -> str:
+    """The end of a message about a value that is none of a few words; ``place`` is where it stands."""
+    schema = msgspec.json.schema(Description)
+    found: Any = schema
+    for step in re.findall(r"[^.\[\]]+", place):
+        found = schema["$defs"][found["$ref"].rpartition("/")[2]] if "$ref" in found else found
+        found = found["items"] if step.isdigit() else found["properties"][step]
+    return f", allowed: {', '.join(found['enum'])}"
 
 
 def description_of(block: dict[str, Any] | None) -> Description:

@@ -68,7 +68,10 @@ def load_service(path: Path, rules: Sequence[Rule] = ()) -> ServiceSettings:
             try:
                 values[entry.key] = definition.kind.check(entry.value)
             except BlockError as error:
-                problems.extend(f"{place}.{problem}" for problem in error.problems)
+                for problem in error.problems:
+                    key = f"{entry.key}.{problem}"
+                    line = next((inner.line for inner in entry.inner if _is_below(key, inner.key)), entry.line)
+                    problems.append(f"{path}:{line}: {key}")
             except ValueError:
                 problems.append(
                     f"{place}: found {entry.found}, allowed: {definition.allowed}{_quotes(entry, definition)}"
@@ -204,6 +207,11 @@ def _quotes(entry: Entry, definition: About) -> str:
     if isinstance(definition.kind, Text) and isinstance(entry.value, bool | int | Decimal):
         return "; put it in quotes" if definition.kind.accepts(entry.raw or "") else ""
     return ""
+
+
+def _is_below(key: str, above: str) -> bool:
+    """Whether one key stands inside another, or is it: a.b.c or a.b[0] in a.b."""
+    return bool(re.match(rf"{re.escape(above)}(?![A-Za-z0-9_-])", key))
 
 
 def _service_id(source: str) -> str:

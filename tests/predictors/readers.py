@@ -69,6 +69,14 @@ class Nothing(object):
         return None
 
 
+class Pairs(object):
+    """Several images and what is said of them, with the standard library only."""
+
+    def predict(self, tile):
+        lengths = [len(each.image) for each in tile.tiles]
+        return found(tile, "pairs", lengths=lengths, metadata=tile.metadata, resolutions=tile.tiles[-1].resolution)
+
+
 class Images(object):
     """Tells what it is given of a request for several images; an image of one colour, 66, is too much for it."""
 
