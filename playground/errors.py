@@ -3,6 +3,8 @@
     PlaygroundError
     ├── SettingsError               service.yaml, app.yaml or the environment: all problems at once
     ├── GenerateError               a build context cannot be written
+    ├── CertificateError            what is to be promoted was not checked, or did not pass
+    ├── DeployError                 a deployment cannot begin, or was stopped; traffic is as it was
     ├── FormatError                 features cannot be written in this format
     ├── RequestError                what the caller sent
     │   ├── PayloadError            not the JSON, or not the keys, that the service reads
@@ -56,6 +58,14 @@ class SettingsError(PlaygroundError):
 
 class GenerateError(PlaygroundError):
     """A build context cannot be written."""
+
+
+class CertificateError(PlaygroundError):
+    """What is to be promoted was not checked, or did not pass."""
+
+
+class DeployError(PlaygroundError):
+    """A deployment cannot begin, or was stopped; the traffic is as it was."""
 
 
 class FormatError(PlaygroundError):
