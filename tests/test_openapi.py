@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import random
 
@@ -21,6 +22,7 @@ from schemathesis.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from schemathesis.core.failures import FailureGroup
 
 CHECKS = [
     not_a_server_error,
@@ -154,6 +156,23 @@ def test_no_answer_is_undocumented_and_none_is_a_500(service, imagery_file, exam
             for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
                 asked += ask(each, mode, share, service.url, seed)
         seed += 1
+
+
+def test_what_is_not_said_would_be_noticed(service, document):
+    for status, words in (("400", "Undocumented status code"), ("200", "Response violates schema")):
+        told = copy.deepcopy(document)
+        responses = told["paths"]["/api/v1/process"]["post"]["responses"]
+        if status == "400":
+            del responses["400"]
+        else:
+            told["components"]["schemas"]["PixelProperties"]["required"].append("colour")
+        (process,) = [
+            result.ok()
+            for result in schemathesis.openapi.from_dict(told).get_all_operations()
+            if result.ok().path == "/api/v1/process"
+        ]
+        with pytest.raises(FailureGroup, match=words):
+            ask(process, GenerationMode.POSITIVE, 60, service.url)
 
 
 def ask(operation, mode, count, url, seed=0):

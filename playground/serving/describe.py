@@ -16,7 +16,7 @@ from playground.serving.health import is_ready
 from playground.serving.json import json_response
 from playground.serving.openapi import document, operation
 from playground.serving.openapi.schemas import PixelCollection
-from playground.serving.prefix import url_prefix
+from playground.serving.prefix import HEADER, url_prefix
 from playground.serving.process_payload import MAX_PAYLOADS, ProcessPayload
 from playground.serving.state import Service, service
 from playground.settings.description import (
@@ -114,7 +114,9 @@ def describe() -> Response:
     From the description block of the service's configuration; what that leaves out is measured, or follows from the
     zoom and the padding.
     """
-    return json_response(msgspec.json.encode(describe_of(service(), url_prefix())))
+    response = json_response(msgspec.json.encode(describe_of(service(), url_prefix())))
+    response.vary.add(HEADER)
+    return response
 
 
 @blueprint.get("/api/v1/openapi")
@@ -123,9 +125,12 @@ def openapi() -> Response:
     """This document, true of the service that runs: YAML, or JSON for who accepts nothing else."""
     told = document(current_app, url_prefix())
     if request.accept_mimetypes.best_match(["application/yaml", "application/json"]) == "application/json":
-        return json_response(told)
-    text = yaml.dump(told, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
-    return Response(text, content_type="application/yaml")
+        response = json_response(told)
+    else:
+        text = yaml.dump(told, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+        response = Response(text, content_type="application/yaml")
+    response.vary.update(("Accept", HEADER))
+    return response
 
 
 @blueprint.get("/api/v1/health")

@@ -23,7 +23,7 @@ from playground.errors import (
     RequestAbandonedError,
 )
 from playground.pipeline import Outcome
-from playground.serving.errors import error_body, status_of
+from playground.serving.errors import error_body, outcome_of, status_of
 from playground.serving.json import json_response
 from playground.serving.openapi import AnyOf, operation
 from playground.serving.openapi.samples import sample_image
@@ -77,7 +77,9 @@ def process() -> Response:
     if outcomes:
         answered(_together(outcomes))
     if failures:
-        call().error = f"{len(failures)} of {len(answers)} payloads failed, the first: {failures[0].message}"
+        known = call()
+        known.outcome = known.outcome if outcomes else outcome_of(failures[0])
+        known.error = f"{len(failures)} of {len(answers)} payloads failed, the first: {failures[0].message}"
     return json_response(b"[" + b",".join(answers) + b"]")
 
 
