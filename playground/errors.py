@@ -11,6 +11,11 @@
     │   ├── AddressError            a tile or place outside the map, or at another zoom
     │   ├── UrlRefusedError         a URL that this service does not fetch from
     │   └── ImageError              bytes that are no readable image, or too large a one
+    ├── AccessError                 who may ask, and how often
+    │   ├── UnauthenticatedError    no credentials, or not valid ones
+    │   ├── ForbiddenError          valid credentials that are not enough for this
+    │   ├── RateLimitedError        asked too often
+    │   └── KeysUnavailableError    what proves credentials cannot be fetched now
     ├── TileNotFoundError           no imagery here
     ├── TileSourceError             the tile source failed; later it may work
     │   ├── TileTimeoutError        the tile source did not answer in time
@@ -90,6 +95,26 @@ class UrlRefusedError(RequestError):
 
 class ImageError(RequestError):
     """Bytes that are no readable image, or too large a one."""
+
+
+class AccessError(PlaygroundError):
+    """The caller may not have this, or not now."""
+
+
+class UnauthenticatedError(AccessError):
+    """No credentials, or not valid ones."""
+
+
+class ForbiddenError(AccessError):
+    """Valid credentials that are not enough for this."""
+
+
+class RateLimitedError(AccessError):
+    """The caller asked too often."""
+
+
+class KeysUnavailableError(AccessError):
+    """The keys that prove a caller's credentials cannot be fetched now."""
 
 
 class TileNotFoundError(PlaygroundError):

@@ -23,6 +23,7 @@ from schemathesis.checks import (
     status_code_conformance,
 )
 from schemathesis.core.failures import FailureGroup
+from test_service import check_error
 
 CHECKS = [
     not_a_server_error,
@@ -132,6 +133,26 @@ def test_each_of_several_predictors_and_the_teams_endpoints_are_in_it(serve, ima
     told = service.get("/tests/pairs/v1/api/v1/describe").json()
     assert (told["family"], told["requirements"]["tile_size"]["optimal"]) == ("change-detection", 260)
     assert service.get(told["_links"]["self"]["href"]).json()["family"] == "change-detection"
+
+
+def test_who_may_ask_is_in_it(serve, imagery_file):
+    key = {"X-API-Key": "k" * 20}
+    given = {"AUTH": "api-key", "API_KEYS": key["X-API-Key"], "RATE_LIMIT": "1000/second", "TILES": str(imagery_file)}
+    service = serve("documented:Process", **given)
+    service.wait_loaded()
+    check_error(service.get("/api/v1/openapi"), 401)
+    document = yaml.safe_load(service.get("/api/v1/openapi", headers=key).content)
+    openapi_spec_validator.validate(document)
+    assert sorted(document["components"]["securitySchemes"]) == ["bearer", "key"]
+    is_open = set()
+    for path, method, told in operations(document):
+        if not told["security"]:
+            is_open.add(path)
+        status = requests.request(method, service.url + path.replace("{", "").replace("}", ""), timeout=30).status_code
+        assert (status == 401) == bool(told["security"]) == ("401" in told["responses"]), path
+        assert ("429" in told["responses"]) == bool(told["security"])
+    health = {"/-/alive", "/-/ready", "/liveness_check", "/ping", "/readiness_check", "/api/v1/health"}
+    assert is_open == health
 
 
 def test_what_it_asks_for_is_what_is_checked(document):

@@ -38,6 +38,8 @@ class Finding:
     fatal: bool = True
 
 
+NO_SECRETS = "is secret, and what stands here goes into the image; allowed: API_KEYS_FILE, or API_KEY_HASHES"
+
 Rule = Callable[[Mapping[str, Any]], Iterable[Finding]]
 """Reads the good values by key, defaults included (a key with a bad value is absent), and yields what is wrong."""
 
@@ -61,21 +63,16 @@ def load_service(path: Path, rules: Sequence[Rule] = ()) -> ServiceSettings:
         lines[entry.key] = entry.line
         if entry.key == "PROJECT_NAME":
             problems.append(f"{place}: is not in the partner's file; the team gives it with --project")
+        elif entry.key == "API_KEYS":
+            problems.append(f"{place}: {NO_SECRETS}")
         elif entry.key not in known:
             problems.append(f"{place}: unknown key{_suggestion(entry.key, known)}")
         else:
             definition = known[entry.key][1]
             try:
                 values[entry.key] = definition.kind.check(entry.value)
-            except BlockError as error:
-                for problem in error.problems:
-                    key = f"{entry.key}.{problem}"
-                    line = next((inner.line for inner in entry.inner if _is_below(key, inner.key)), entry.line)
-                    problems.append(f"{path}:{line}: {key}")
-            except ValueError:
-                problems.append(
-                    f"{place}: found {entry.found}, allowed: {definition.allowed}{_quotes(entry, definition)}"
-                )
+            except ValueError as error:
+                problems += _problems_of(entry, definition, error, path)
     several, wrong = read_several(values.get("PREDICTORS") or [])
     problems += [f"{path}: {problem}" for problem in wrong]
     for place, definition in _missing(several, lines):
@@ -114,7 +111,10 @@ def load_running(config_path: Path | None, environ: Mapping[str, str]) -> Runnin
     by_key = {entry.key: entry for entry in entries}
     for key, (attribute, definition) in known.items():
         flat, variable = by_key.get(key), by_key.get(f"env_variables.{definition.env}")
-        if text := environ.get(definition.env):
+        in_file = variable if variable and variable.raw != "" else flat
+        if in_file and isinstance(definition.kind, Hidden) and not definition.kind.in_files:
+            problems.append(f"{config_path}:{in_file.line}: {in_file.key}: {NO_SECRETS}")
+        elif text := environ.get(definition.env):
             place, found = f"environment variable {definition.env}", text
             read = partial(definition.kind.parse, text)
         elif variable and variable.raw != "":
@@ -194,6 +194,19 @@ def _suggestion(key: str, known: Iterable[str]) -> str:
     plain |= {name.rpartition(".")[2]: name for name in plain if "." in name}
     near = difflib.get_close_matches(key.lower(), plain, n=1, cutoff=0.5)
     return f"; did you mean {plain[near[0]]}?" if near else f", allowed: {', '.join(known)}"
+
+
+def _problems_of(entry: Entry, definition: About, error: ValueError, path: Path) -> Iterator[str]:
+    """What is wrong with an entry: with a block, perhaps several things, each in a line of its own."""
+    if not isinstance(error, BlockError):
+        yield f"{path}:{entry.line}: {entry.key}: found {entry.found}, allowed: {definition.allowed}" + _quotes(
+            entry, definition
+        )
+        return
+    for problem in error.problems:
+        key = f"{entry.key}.{problem}"
+        line = next((inner.line for inner in entry.inner if _is_below(key, inner.key)), entry.line)
+        yield f"{path}:{line}: {key}"
 
 
 def _quotes(entry: Entry, definition: About) -> str:

@@ -74,6 +74,7 @@ def environment(settings: ServiceSettings, project: str | None = None) -> dict[s
         "TILES": settings.tiles,
         "FILL": settings.fill,
         "PREDICTOR_PYTHON": settings.predictor_python,
+        "AUTH": settings.auth or "none",
     }
     # Settings that few services need are written where they differ from the default.
     defaults = defaults_of(PredictorSettings)

@@ -96,3 +96,12 @@ class Images(object):
             padding=tile.padding,
             valid=int(tile.valid.sum()),
         )
+
+
+class Environment(object):
+    """Tells which keys the predictor sees."""
+
+    def predict(self, tile):
+        import os
+
+        return found(tile, "environment", path=os.environ["PATH"], keys=os.environ.get("API_KEYS"))

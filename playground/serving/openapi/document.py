@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ from flask import Flask
 from werkzeug.routing import IntegerConverter, Rule
 
 from playground.serving.correlation import HEADER
+from playground.serving.openapi import access
 from playground.serving.openapi.operation import AnyOf, Binary, Operation, operation_of
 from playground.serving.openapi.schemas import Error
 from playground.serving.state import Service, service_of
@@ -62,10 +63,15 @@ def document(app: Flask, prefix: str = "") -> dict[str, Any]:
     first: dict[str, dict[str, str]] = {}
     tags = dict(TAGS)
     service = service_of(app, "")
+    settings = service.settings
+    needed = access.schemes(settings)
     for rule, method, told in sorted(found, key=_own_name_first):
         name, path = _name(rule), _path(rule)
         blueprint = rule.endpoint.rpartition(".")[0]
-        made = _operation(rule, told, schemas, service_of(app, blueprint))
+        refused = access.refusals(settings, rule.endpoint)
+        made = _operation(rule, told, schemas, service_of(app, blueprint), refused)
+        if needed:
+            made["security"] = access.security(settings, rule.endpoint)
         if "." in blueprint:
             tags |= {(tag := f"Predictor {blueprint.partition('.')[0]}"): "One of several."}
             made["tags"] = [tag]
@@ -75,7 +81,7 @@ def document(app: Flask, prefix: str = "") -> dict[str, Any]:
             name = f"{name}_at_{re.sub('[^a-z0-9]+', '_', path.lower()).strip('_') or 'root'}"
         first.setdefault(_name(rule), {}).setdefault(blueprint, path)
         paths.setdefault(path, {})[method.lower()] = {"operationId": name} | made
-    settings, said = service.settings, service.told
+    said = service.told
     text = f"""{said.description or ""}
 
 Predictions by `{settings.predictor_package}:{settings.predictor_class}`, at zoom {settings.zoom_level} with \
@@ -92,6 +98,7 @@ Predictions by `{settings.predictor_package}:{settings.predictor_class}`, at zoo
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": components,
+            "securitySchemes": needed,
             "headers": {
                 HEADER: {"description": "The request's name: the client's, or one made here.", "schema": STRING},
                 "Retry-After": {"description": "Seconds.", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
@@ -162,7 +169,9 @@ def _schema(kind: Any, schemas: Mapping[int, Any]) -> Any:
     return kind if isinstance(kind, Mapping) else schemas[id(kind)]
 
 
-def _operation(rule: Rule, told: Operation, schemas: Mapping[int, Any], service: Service) -> dict[str, Any]:
+def _operation(
+    rule: Rule, told: Operation, schemas: Mapping[int, Any], service: Service, refused: Sequence[int]
+) -> dict[str, Any]:
     made: dict[str, Any] = {
         "tags": [told.tag],
         "summary": told.summary,
@@ -186,8 +195,10 @@ def _operation(rule: Rule, told: Operation, schemas: Mapping[int, Any], service:
         made["responses"][str(status)] = {"description": words, "headers": named} | (
             {"content": content} if content else {}
         )
-    for status in sorted(set(told.errors)):
-        headers = named | ({"Retry-After": {"$ref": "#/components/headers/Retry-After"}} if status == 503 else {})
+    for status in sorted({*told.errors, *refused}):
+        headers = named | (
+            {"Retry-After": {"$ref": "#/components/headers/Retry-After"}} if status in (409, 429, 503) else {}
+        )
         content = {"application/json": {"schema": schemas[id(Error)]}}
         made["responses"][str(status)] = {"description": STATUSES[status], "headers": headers, "content": content}
     return made
