@@ -92,18 +92,22 @@ class Pipeline:
         admitted: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.settings = settings
+        self._options = answers.Options.of(settings)
         self._predict = predict
         self._engine = engine
         self._admitted = admitted
         policy = engine.source.policy if engine else None
         self._client = open_client((policy or FetchPolicy.of(settings)).for_requests())
 
-    def predict_tile(self, z: int, x: int, y: int, abandoned: Callable[[], bool] | None = None) -> Outcome:
+    def predict_tile(
+        self, z: int, x: int, y: int, abandoned: Callable[[], bool] | None = None, deadline: float | None = None
+    ) -> Outcome:
         """The answer for one tile, in lon/lat.
 
         Args:
             z, x, y: its address.
             abandoned: tells whether nobody waits for the answer any more.
+            deadline: on the clock of ``time.monotonic``, where it is nearer than this tile's own.
 
         Raises:
             AddressError: no such tile, or one at another zoom than the predictor's.
@@ -118,9 +122,10 @@ class Pipeline:
         if self._engine is None:
             raise PayloadError("this service has no tile source", "set TILES, or post an image")
         started = time.monotonic()
+        until = started + self.settings.timeout if deadline is None else min(deadline, started + self.settings.timeout)
         with self._admitted():
-            image = self._engine.get(tile, started + self.settings.fetch_seconds)
-            served = tile_of_image(image, started + self.settings.timeout, abandoned)
+            image = self._engine.get(tile, min(started + self.settings.fetch_seconds, until))
+            served = tile_of_image(image, until, abandoned)
             served.timing["fetch"] = time.monotonic() - started
             outcome = self._answer(served, answers.Frame(tile, image.size, image.padding), started)
         if image.missing:
@@ -234,12 +239,12 @@ class Pipeline:
             load_array=lambda: _timed(served, "decode", lambda: imagery.decode(data)),
             load_valid=lambda: np.ones((height, width), bool),
         )
-        return served, answers.Frame(None, width, padding)
+        return served, answers.Frame(None, width - 2 * padding, padding)
 
     def _answer(self, served: ServedTile, frame: answers.Frame, started: float) -> Outcome:
         response = self._predict(served)
         formatting = time.monotonic()
-        answer = answers.normalize(response["prediction"]["features"], frame)
+        answer = answers.normalize(response["prediction"]["features"], frame, self._options)
         ended = time.monotonic()
         report = dict(answer.report)
         if response.get("warnings"):

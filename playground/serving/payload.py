@@ -9,9 +9,19 @@ import msgspec
 from playground.errors import PayloadError
 from playground.serving.process_payload import read_base64
 
-FORMS = 'send {"z", "x", "y"}, or {"lon", "lat"}, or {"image": base64}, or {"url"}, or the image itself as the body'
+FORMS = (
+    'send {"z", "x", "y"}, or {"lon", "lat"}, or {"bbox"}, or {"geometry"}, or {"image": base64}, or {"url"}, '
+    "or the image itself as the body"
+)
 
-GROUPS = {"z, x and y": ("z", "x", "y"), "lon and lat": ("lon", "lat"), "image": ("image",), "url": ("url",)}
+GROUPS = {
+    "z, x and y": ("z", "x", "y"),
+    "lon and lat": ("lon", "lat"),
+    "image": ("image",),
+    "url": ("url",),
+    "bbox": ("bbox",),
+    "geometry": ("geometry",),
+}
 """The forms of a payload: the name of each, and its keys."""
 
 
@@ -22,15 +32,19 @@ class _Where(msgspec.Struct, forbid_unknown_fields=True):
     lon: float | None = None
     lat: float | None = None
     url: str | None = None
+    bbox: list[float] | None = None
+    geometry: dict[str, Any] | None = None
 
 
 class PredictPayload(_Where, forbid_unknown_fields=True):
-    """The JSON body. Exactly one of its four forms is given.
+    """The JSON body. Exactly one of its forms is given.
 
     Attributes:
         z, x, y: an XYZ tile address.
         lon, lat: a place, degrees.
         url: where an image is.
+        bbox: west, south, east, north, degrees; west is greater than east where it crosses the antimeridian.
+        geometry: a GeoJSON geometry.
         image: an encoded image; in JSON, base64.
     """
 
@@ -91,4 +105,5 @@ def _lenient(body: bytes, error: msgspec.ValidationError) -> PredictPayload:
         given = _text_decoder.decode(body)
     except msgspec.ValidationError:
         raise PayloadError(f"the body is not what /predict takes: {error}", FORMS) from error
-    return PredictPayload(given.z, given.x, given.y, given.lon, given.lat, given.url, read_base64(given.image))
+    image = read_base64(given.image)
+    return PredictPayload(given.z, given.x, given.y, given.lon, given.lat, given.url, given.bbox, given.geometry, image)

@@ -23,12 +23,13 @@ from playground.errors import (
     RequestAbandonedError,
 )
 from playground.pipeline import Outcome
+from playground.serving.connection import client_watch
 from playground.serving.errors import error_body, outcome_of, status_of
 from playground.serving.json import json_response
 from playground.serving.openapi import AnyOf, operation
 from playground.serving.openapi.samples import sample_image
 from playground.serving.openapi.schemas import FailedPayload, PixelCollection
-from playground.serving.predictions import client_is_gone, refuse_newcomers
+from playground.serving.predictions import refuse_newcomers
 from playground.serving.process_payload import MAX_PAYLOADS, ProcessPayload, read_one, read_process
 from playground.serving.state import Service, service
 from playground.serving.watch import answered, call
@@ -92,12 +93,11 @@ def require_json() -> None:
 def pixel_collection(answer: Answer) -> bytes:
     """The answer in that API's words: ``category`` and ``tags`` are lists of texts."""
     features = []
-    for feature in answer.collection["features"]:
+    for feature in answer.features():
         properties = dict(feature["properties"])
         properties["category"] = properties["tags"] = properties.pop("categories")
         features.append(feature | {"properties": properties})
-    collection = {"type": "FeatureCollection", "features": features}
-    return orjson.dumps(collection, option=orjson.OPT_SERIALIZE_NUMPY)
+    return orjson.dumps({"type": "FeatureCollection", "features": features})
 
 
 def predict_images(images: Sequence[bytes], **told: Any) -> Outcome:
@@ -111,7 +111,7 @@ def predict_images(images: Sequence[bytes], **told: Any) -> Outcome:
     if not least <= len(images) <= most:
         wanted = str(least) if least == most else f"{least} or {most}"
         raise PayloadError(f"the payload has {len(images)} tiles; this predictor reads {wanted}")
-    return service().pipeline.predict_images(images, abandoned=client_is_gone, **told)
+    return service().pipeline.predict_images(images, abandoned=client_watch(), **told)
 
 
 def _predict(payload: ProcessPayload) -> Outcome:

@@ -18,6 +18,7 @@ from playground.serving.state import Service, service_of
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")
 """HEAD and OPTIONS are answered everywhere, and said nowhere."""
+KEY = "Idempotency-Key"
 REFERENCES = "#/components/schemas/{name}"
 TAGS = {
     "Predictions": "Tiles, places and images to GeoJSON.",
@@ -33,10 +34,10 @@ STATUSES = {
     403: "These credentials may not do this.",
     404: "There is nothing here: no imagery, or no such page.",
     406: "Nothing of what the client accepts can be given.",
-    409: "The request contradicts another one.",
+    409: "A request with this Idempotency-Key is on its way.",
     413: "Too large.",
     415: "Neither JSON nor an image.",
-    422: "The predictor says that this cannot be predicted.",
+    422: "This cannot be predicted, says the predictor; or the Idempotency-Key was another request's.",
     429: "Too many requests; try again later.",
     500: "The predictor failed or crashed on this request.",
     502: "The tile server failed; try again later.",
@@ -69,7 +70,7 @@ def document(app: Flask, prefix: str = "") -> dict[str, Any]:
         name, path = _name(rule), _path(rule)
         blueprint = rule.endpoint.rpartition(".")[0]
         refused = access.refusals(settings, rule.endpoint)
-        made = _operation(rule, told, schemas, service_of(app, blueprint), refused)
+        made = _operation(rule, told, schemas, service_of(app, blueprint), method=method, refused=refused)
         if needed:
             made["security"] = access.security(settings, rule.endpoint)
         if "." in blueprint:
@@ -109,7 +110,13 @@ Predictions by `{settings.predictor_package}:{settings.predictor_class}`, at zoo
                     "in": "header",
                     "description": "A name for this request, echoed and logged; one is made if none is given.",
                     "schema": STRING,
-                }
+                },
+                KEY: {
+                    "name": KEY,
+                    "in": "header",
+                    "description": "Of your making, one for each request: sent again with it, it is answered the same.",
+                    "schema": STRING,
+                },
             },
         },
     }
@@ -137,6 +144,12 @@ def _own_name_first(endpoint: tuple[Rule, str, Operation]) -> tuple[bool, int, s
     """Of the addresses of one handler, the one that ends in its name stands for all."""
     rule, method, _ = endpoint
     return not rule.rule.endswith(_name(rule)), len(rule.rule), rule.rule + method
+
+
+def _headers(method: str) -> list[dict[str, str]]:
+    """The headers that every request of a method may have."""
+    names = (HEADER, KEY) if method == "POST" else (HEADER,)
+    return [{"$ref": f"#/components/parameters/{name}"} for name in names]
 
 
 def _schemas(told: Iterable[Operation]) -> tuple[dict[int, Any], dict[str, Any]]:
@@ -170,12 +183,12 @@ def _schema(kind: Any, schemas: Mapping[int, Any]) -> Any:
 
 
 def _operation(
-    rule: Rule, told: Operation, schemas: Mapping[int, Any], service: Service, refused: Sequence[int]
+    rule: Rule, told: Operation, schemas: Mapping[int, Any], service: Service, *, method: str, refused: Sequence[int]
 ) -> dict[str, Any]:
     made: dict[str, Any] = {
         "tags": [told.tag],
         "summary": told.summary,
-        "parameters": [*_parameters(rule, told, schemas, service), {"$ref": f"#/components/parameters/{HEADER}"}],
+        "parameters": [*_parameters(rule, told, schemas, service), *_headers(method)],
         "responses": {},
     }
     if told.text:
@@ -195,7 +208,10 @@ def _operation(
         made["responses"][str(status)] = {"description": words, "headers": named} | (
             {"content": content} if content else {}
         )
-    for status in sorted({*told.errors, *refused}):
+    if method == "GET":
+        made["responses"]["304"] = {"description": "Still what If-None-Match names.", "headers": named}
+    repeats = (400, 409, 422) if method == "POST" else ()
+    for status in sorted({*told.errors, *refused, *repeats}):
         headers = named | (
             {"Retry-After": {"$ref": "#/components/headers/Retry-After"}} if status in (409, 429, 503) else {}
         )

@@ -148,6 +148,25 @@ class Prediction(Struct):
     timing: Annotated[dict[str, float], Meta(description="Milliseconds by step.")]
 
 
+class Area(Struct):
+    """Which tiles an area took."""
+
+    coordinates: Literal["lonlat"]
+    zoom: int
+    bounds: Annotated[list[float], Meta(min_length=4, max_length=4)]
+    tiles: int
+
+
+class AreaPrediction(Struct):
+    """A FeatureCollection of all tiles that an area takes."""
+
+    prediction: FeatureCollection
+    area: Area
+    service: ServiceName
+    report: dict[str, Any]
+    timing: Annotated[dict[str, float], Meta(description="Milliseconds.")]
+
+
 class Alive(Struct):
     status: Literal["alive"]
 
