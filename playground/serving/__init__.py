@@ -12,12 +12,16 @@ from playground.serving.state import Service
 
 BLUEPRINTS = {
     "predictions": "playground.serving.predictions:blueprint",
+    "process": "playground.serving.process:blueprint",
+    "jobs": "playground.serving.jobs:blueprint",
+    "describe": "playground.serving.describe:blueprint",
+    "docs": "playground.serving.docs:blueprint",
     "health": "playground.serving.health:blueprint",
     "monitoring": "playground.serving.monitoring:blueprint",
 }
 """Groups of endpoints; the next one is one module and one line here."""
 
-PER_PREDICTOR = ("predictions",)
+PER_PREDICTOR = ("predictions", "process", "jobs", "describe")
 """Those that each of several predictors has below its own address, too."""
 
 MAX_BODY = 32 * 1024 * 1024

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PREDICTIONS = "predictions"
-"""The blueprint whose requests are measured step by step."""
+PREDICTIONS = ("predictions", "process", "jobs")
+"""The blueprints whose requests are measured step by step."""
 
 
 @dataclasses.dataclass(slots=True)
