@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
@@ -27,6 +28,13 @@ MAX_BODY = 32 * 1024 * 1024
 """Bytes: what App Engine lets through."""
 
 
+class App(Flask):
+    """Flask, for views that are plain functions: it asks of each view and each hook whether it is a coroutine."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
+
+
 def create_app(settings: RunningSettings, pipeline: Pipeline, predictor: Predictor, metrics: Metrics) -> Flask:
     """The WSGI application.
 
@@ -36,7 +44,7 @@ def create_app(settings: RunningSettings, pipeline: Pipeline, predictor: Predict
         predictor: asked for its state by the health endpoints.
         metrics: where requests are counted.
     """
-    app = Flask("playground", static_folder=None)
+    app = App("playground", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.url_map.strict_slashes = False
     app.extensions["playground"] = Service(settings, pipeline, predictor, metrics)
