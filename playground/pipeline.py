@@ -161,7 +161,9 @@ class Pipeline:
             ImageError: not an image, or too large a one.
             PlaygroundError: whatever the predictor raised.
         """
-        return self._predict_image(data, time.monotonic(), abandoned)
+        started = time.monotonic()
+        with self._admitted():  # before the image is looked at: who is refused shall cost little
+            return self._predict_image(data, started, abandoned)
 
     def _predict_image(
         self,

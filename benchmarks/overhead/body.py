@@ -22,10 +22,17 @@ def jpeg(size: int = 20_000) -> bytes:
     return min(encodings, key=lambda data: abs(len(data) - size))
 
 
-def post(path: str, body: bytes, media_type: str = "application/json") -> bytes:
-    """A request as it goes over the wire."""
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+def png() -> bytes:
+    """A small image."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def post(path: str, body: bytes, media_type: str = "application/json", close: bool = False) -> bytes:
+    """A request as it goes over the wire, on a connection that is kept, or closed after it."""
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\nContent-Length: {len(body)}\r\n"
+    return (head + "Connection: close\r\n" * close + "\r\n").encode() + body
 
 
 def json_body() -> bytes:

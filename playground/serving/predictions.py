@@ -33,13 +33,14 @@ def refuse_newcomers() -> None:
 @blueprint.post("/")
 def predict() -> Response:
     """Predict the tile, the place or the image of the body, or the image that it names."""
-    media_type = request.mimetype
+    asked = request._get_current_object()  # type: ignore[attr-defined]  # one look-up instead of one for each attribute
+    pipeline = service().pipeline
+    media_type = asked.mimetype
     if media_type.startswith(RAW_IMAGES):
-        return respond(service().pipeline.predict_image(request.get_data(), client_is_gone))
+        return respond(pipeline.predict_image(asked.get_data(cache=False), client_is_gone))
     if media_type and not media_type.endswith("json"):
         raise UnsupportedMediaType(f"{media_type} is neither JSON nor an image")
-    payload = read_payload(request.get_data())
-    pipeline = service().pipeline
+    payload = read_payload(asked.get_data(cache=False))
     if payload.image is not None:
         return respond(pipeline.predict_image(payload.image, client_is_gone))
     if payload.url is not None:
@@ -77,7 +78,7 @@ def client_is_gone() -> bool:
 def respond(outcome: Outcome) -> Response:
     """The answer with all that is known about it; the FeatureCollection alone for who accepts nothing else."""
     answered(outcome)
-    if request.headers.get("Accept", "").startswith(GEOJSON):
+    if request.environ.get("HTTP_ACCEPT", "").startswith(GEOJSON):
         return json_response(outcome.answer.dumps(), media_type=GEOJSON)
     body = {
         "prediction": orjson.Fragment(outcome.answer.dumps()),

@@ -28,6 +28,7 @@ class Call:
 
     Attributes:
         began: on the clock of ``time.perf_counter``.
+        blueprint, endpoint: who answers.
         outcome: ok, empty, or one of ``errors.OUTCOME``.
         error: why there is no answer.
         unexpected: an error that nobody foresaw; its traceback goes to the log.
@@ -36,6 +37,8 @@ class Call:
     """
 
     began: float
+    blueprint: str = ""
+    endpoint: str = "unknown"
     outcome: str = "ok"
     error: str = ""
     unexpected: BaseException | None = None
@@ -74,17 +77,17 @@ def install(app: Flask, metrics: Metrics, log_api_calls: bool) -> None:
 
     @app.before_request
     def begin() -> None:
-        call()
-        if request.blueprint == PREDICTIONS:
+        known = call()
+        known.blueprint, _, known.endpoint = (request.endpoint or "unknown").rpartition(".")
+        if known.blueprint == PREDICTIONS:
             metrics.in_progress.inc()
 
     @app.after_request
     def end(response: Response) -> Response:
         known = call()
         seconds = time.perf_counter() - known.began
-        blueprint, _, endpoint = (request.endpoint or "unknown").rpartition(".")
-        metrics.answered(endpoint, known.outcome)
-        predicts = blueprint == PREDICTIONS
+        metrics.answered(known.endpoint, known.outcome)
+        predicts = known.blueprint == PREDICTIONS
         if predicts:
             metrics.predicted(seconds, known.result)
         status = response.status_code
@@ -95,7 +98,7 @@ def install(app: Flask, metrics: Metrics, log_api_calls: bool) -> None:
 
     @app.teardown_request
     def leave(error: BaseException | None) -> None:
-        if request.blueprint == PREDICTIONS:
+        if call().blueprint == PREDICTIONS:
             metrics.in_progress.dec()
 
 
