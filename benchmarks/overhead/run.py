@@ -147,7 +147,9 @@ def main() -> None:
         console.print(line)
     median, p99 = handover()
     missed = "" if median < HANDOVER_MS else ", missed"
-    console.print(f"hand-over of a 304 x 304 x 3 tile: {median:.3f} ms, p99 {p99:.3f} ms (aim {HANDOVER_MS} ms{missed})")
+    console.print(
+        f"hand-over of a 304 x 304 x 3 tile: {median:.3f} ms, p99 {p99:.3f} ms (aim {HANDOVER_MS} ms{missed})"
+    )
 
 
 if __name__ == "__main__":
