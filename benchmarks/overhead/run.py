@@ -36,15 +36,19 @@ AIMS = {
 HANDOVER_MS = 0.3
 
 
-def own_servers() -> dict[str, Server]:
+def own_servers(variants: bool) -> dict[str, Server]:
+    """Ours and the limit; ours without parts of it, too."""
     threads = ("--workers", str(WORKERS), "--worker-class", "gthread", "--threads", "32")
     ours = {"PREDICTOR_PACKAGE": "nothing", "PREDICTOR_CLASS": "Reads", "BACKLOG": "24"}
     servers = [
         gunicorn(BARE, *threads, "bare:APP"),
         playground(OURS, **ours),
-        playground("playground, no log of calls", LOG_API_CALLS="false", **ours),
-        playground("playground, inline", PREDICTOR_ISOLATION="none", **ours),
     ]
+    if variants:
+        servers += [
+            playground("playground, no log of calls", LOG_API_CALLS="false", **ours),
+            playground("playground, inline", PREDICTOR_ISOLATION="none", **ours),
+        ]
     return {server.name: server for server in servers}
 
 
@@ -121,7 +125,7 @@ def main() -> None:
     options = parser.parse_args()
     console = Console(width=160)
     results = Results()
-    servers = own_servers()
+    servers = own_servers(variants=not options.peers)
     for name in (options.only or PEERS) if options.peers else ():
         try:
             servers[name] = peer(name)

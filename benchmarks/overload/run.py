@@ -1,7 +1,7 @@
 """What a service does when far more is asked than it can give.
 
 Two workers, a predictor that takes 100 ms, so 20 predictions a second; 64 clients, each with a connection of its own
-for each request, that ask again some 50 ms after a refusal: some sixty times what the service can give. Meanwhile somebody
+for each request, that ask again some 50 ms after a refusal: fifty times what the service can give. Meanwhile somebody
 asks for its health, ten times a second.
 
 Compared with the same service alone, in the same run: one client for each worker. The clients are one thread in a

@@ -15,11 +15,11 @@ ACCEPTED = re.compile(r"[\x21-\x7e]{1,128}")
 
 def correlation_id() -> str:
     """The current request's."""
-    kept = vars(g._get_current_object())  # type: ignore[attr-defined]  # one look-up instead of one for each attribute
+    kept = vars(g._get_current_object())  # one look-up instead of one for each attribute
     if "correlation_id" not in kept:
         given = request.environ.get(ENVIRON, "")
         # A name and no secret; uuid4 asks the system for its bits, and lets go of the interpreter lock meanwhile.
-        made = given if ACCEPTED.fullmatch(given) else f"{random.getrandbits(128):032x}"  # noqa: S311
+        made = given if ACCEPTED.fullmatch(given) else f"{random.getrandbits(128):032x}"
         kept["correlation_id"] = made
     found: str = kept["correlation_id"]
     return found

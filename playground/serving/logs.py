@@ -247,7 +247,7 @@ def configure(formatter: logging.Formatter, level: int) -> None:
     logging.getLogger("playground").setLevel(level)
     logging.captureWarnings(True)
     # No form names the line of code or the thread, so nobody looks for them; these are logging's own switches.
-    logging._srcfile = None  # type: ignore[attr-defined]
+    logging._srcfile = None
     logging.logThreads = logging.logMultiprocessing = False
     if hasattr(logging, "logAsyncioTasks"):
         logging.logAsyncioTasks = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 
 import orjson
 from flask import Blueprint, Response, request
@@ -20,6 +21,8 @@ blueprint = Blueprint("predictions", __name__)
 
 GEOJSON = "application/geo+json"
 RAW_IMAGES = ("image/", "application/octet-stream")
+JUST_NOW = 0.02
+"""Seconds."""
 
 
 @blueprint.before_request
@@ -63,7 +66,9 @@ def prediction(z: int, x: int, y: int) -> Response:
 
 
 def client_is_gone() -> bool:
-    """Whether the client of this request has closed its connection."""
+    """Whether the client of this request has closed its connection; of one that has just asked it is not looked at."""
+    if time.perf_counter() - call().began < JUST_NOW:
+        return False
     sock = request.environ.get("gunicorn.socket")
     if sock is None:
         return False

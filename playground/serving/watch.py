@@ -48,7 +48,7 @@ class Call:
 
 def call() -> Call:
     """The current request's."""
-    kept = vars(g._get_current_object())  # type: ignore[attr-defined]  # one look-up instead of one for each attribute
+    kept = vars(g._get_current_object())  # one look-up instead of one for each attribute
     found: Call | None = kept.get("call")
     if found is None:
         found = kept["call"] = Call(time.perf_counter())
