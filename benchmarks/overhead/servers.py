@@ -48,7 +48,7 @@ def gunicorn(name: str, *arguments: str, cwd: Path = HERE, python: str = sys.exe
 
 def playground(name: str, cwd: Path = HERE, **environ: str) -> Server:
     """Our service, as an image runs it."""
-    own = {"ZOOM_LEVEL": "16", "WORKERS": str(WORKERS), "LOG_FORMAT": "json"}
+    own = {"ZOOM_LEVEL": "16", "WORKERS": str(WORKERS), "LOG_FORMAT": "json", "AUTH": "none"}
     return gunicorn(name, "--config", str(ROOT / "gunicorn.conf.py"), "app:APP", cwd=cwd, **(own | environ))
 
 

@@ -12,6 +12,7 @@ from flask import Flask, Response, g, request
 
 from playground.pipeline import Outcome
 from playground.serving.correlation import correlation_id
+from playground.serving.guard.callers import caller
 
 if TYPE_CHECKING:
     from playground.serving.metrics import Metrics
@@ -28,7 +29,8 @@ class Call:
 
     Attributes:
         began: on the clock of ``time.perf_counter``.
-        blueprint, endpoint: who answers.
+        endpoint: who answers.
+        predicts: whether it is a prediction.
         outcome: ok, empty, or one of ``errors.OUTCOME``.
         error: why there is no answer.
         unexpected: an error that nobody foresaw; its traceback goes to the log.
@@ -37,8 +39,8 @@ class Call:
     """
 
     began: float
-    blueprint: str = ""
     endpoint: str = "unknown"
+    predicts: bool = False
     outcome: str = "ok"
     error: str = ""
     unexpected: BaseException | None = None
@@ -78,8 +80,9 @@ def install(app: Flask, metrics: Metrics, log_api_calls: bool) -> None:
     @app.before_request
     def begin() -> None:
         known = call()
-        known.blueprint, _, known.endpoint = (request.endpoint or "unknown").rpartition(".")
-        if known.blueprint == PREDICTIONS:
+        blueprint, _, known.endpoint = (request.endpoint or "unknown").rpartition(".")
+        known.predicts = blueprint.endswith(PREDICTIONS)  # of several predictors each has a blueprint around its own
+        if known.predicts:
             metrics.in_progress.inc()
 
     @app.after_request
@@ -87,7 +90,7 @@ def install(app: Flask, metrics: Metrics, log_api_calls: bool) -> None:
         known = call()
         seconds = time.perf_counter() - known.began
         metrics.answered(known.endpoint, known.outcome)
-        predicts = known.blueprint == PREDICTIONS
+        predicts = known.predicts
         if predicts:
             metrics.predicted(seconds, known.result)
         status = response.status_code
@@ -98,7 +101,7 @@ def install(app: Flask, metrics: Metrics, log_api_calls: bool) -> None:
 
     @app.teardown_request
     def leave(error: BaseException | None) -> None:
-        if call().blueprint == PREDICTIONS:
+        if call().predicts:
             metrics.in_progress.dec()
 
 
@@ -111,6 +114,8 @@ def log_call(known: Call, response: Response, seconds: float) -> None:
     told = http_request(response, seconds)
     fields: dict[str, Any] = {"outcome": known.outcome, "httpRequest": told}
     words = [f"{told['requestMethod']} {told['requestUrl']} {status} {known.outcome} {seconds:.3f} s"]
+    if caller():
+        fields["caller"] = caller()
     if known.tile:
         fields["tile"] = known.tile
         words.append(f"tile {known.tile}")

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from playground.settings.api_keys import is_api_keys, is_key_hashes
 from playground.settings.kinds import (
+    Block,
     Choice,
     Hidden,
     Kind,
@@ -16,13 +18,16 @@ from playground.settings.kinds import (
     Switch,
     Text,
     Whole,
+    is_attribute,
     is_dotted_name,
     is_headers,
     is_hosts,
     is_image,
+    is_keys_url,
     is_printable,
     is_project_id,
     is_python_name,
+    is_rate,
     is_secret_line,
     is_service_id,
 )
@@ -31,6 +36,7 @@ from playground.settings.secret import Secret
 SERVICE_ID = Text("lowercase letters, digits and hyphens, at most 63, no hyphen at either end", is_service_id)
 PROJECT_ID = Text("a Google Cloud project id: 6 to 30 lowercase letters, digits and hyphens", is_project_id)
 ONE_LINE = "one line of text"
+DOTTED = "the name of a function, like ship_detection.hooks.sharpen"
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,32 @@ class PredictorSettings:
             "process: the predictor runs in a process of its own; none: inside the server, for debuggers",
         ),
     )
+    preprocessor: str | None = field(
+        default=None,
+        metadata=about("preprocessor", Text(DOTTED, is_attribute), "called with each tile; returns the one to predict"),
+    )
+    postprocessor: str | None = field(
+        default=None,
+        metadata=about(
+            "postprocessor",
+            Text(DOTTED, is_attribute),
+            "called with each result and its tile; returns the result to answer",
+        ),
+    )
+    additional_checks: str | None = field(
+        default=None,
+        metadata=about(
+            "additional_checks",
+            Text(DOTTED, is_attribute),
+            "called with each tile; raises PredictError or ValueError for one that shall not be predicted",
+        ),
+    )
+    metadata: dict[str, Any] | None = field(
+        default=None,
+        metadata=about(
+            "metadata", Block("a mapping"), "what shall be known of the predictor: readiness and describe show it"
+        ),
+    )
     workers: int = field(
         default=2, metadata=about("workers", Whole(1, 64), "server processes, each with its predictor")
     )
@@ -135,6 +167,22 @@ class PredictorSettings:
             "WARMUP", Choice(("sample", "none")), "sample: a grey tile is predicted before the service is ready"
         ),
     )
+    predictors: list[dict[str, Any]] | None = field(
+        default=None,
+        metadata=about(
+            "PREDICTORS",
+            Block("a list of mappings: name, namespace, version, and settings of each predictor's own", many=True),
+            "several predictors in one service, each at /namespace/name/version/; the first answers at /predict too",
+        ),
+    )
+    endpoints: list[dict[str, Any]] | None = field(
+        default=None,
+        metadata=about(
+            "ENDPOINTS",
+            Block("a list of mappings: class, action, and namespace, name, version", many=True),
+            "endpoints that are no prediction: classes of the server's own Python, see partner.md",
+        ),
+    )
     max_requests: int = field(
         default=0,
         metadata=about(
@@ -148,6 +196,89 @@ class PredictorSettings:
             Whole(0, 10**6),
             "resident memory after which the predictor is replaced between two requests; 0 for no limit",
             "MB",
+        ),
+    )
+
+    auth: str | None = field(
+        default=None,
+        metadata=about(
+            "AUTH",
+            Choice(("none", "api-key", "bearer-jwt", "iap")),
+            "who may use the service; a service that is told nothing does not start, and none lets everybody in",
+        ),
+    )
+    api_keys_file: str | None = field(
+        default=None,
+        metadata=about(
+            "API_KEYS_FILE",
+            Text(ONE_LINE, is_printable),
+            "AUTH api-key: a file of keys, each key or name:key, a line each; read again when it changes",
+        ),
+    )
+    api_key_hashes: str | None = field(
+        default=None,
+        metadata=about(
+            "API_KEY_HASHES",
+            Text("name:HASH or HASH, separated by commas; HASH is the SHA-256 of a key, 64 hex digits", is_key_hashes),
+            "AUTH api-key: hashes of keys, which are no secret",
+        ),
+    )
+    jwks_url: str | None = field(
+        default=None,
+        metadata=about(
+            "JWKS_URL",
+            Text("an https URL; http only for localhost", is_keys_url),
+            "AUTH bearer-jwt: where the issuer's public keys are",
+        ),
+    )
+    jwt_issuer: str | None = field(
+        default=None,
+        metadata=about("JWT_ISSUER", Text(ONE_LINE, is_printable), "AUTH bearer-jwt: who must have issued a token"),
+    )
+    jwt_audience: str | None = field(
+        default=None,
+        metadata=about(
+            "JWT_AUDIENCE", Text(ONE_LINE, is_printable), "AUTH bearer-jwt: for whom a token must have been issued"
+        ),
+    )
+    jwt_scope: str | None = field(
+        default=None,
+        metadata=about(
+            "JWT_SCOPE",
+            Text("words separated by spaces", is_printable),
+            "AUTH bearer-jwt: scopes that tokens must have",
+        ),
+    )
+    iap_audience: str | None = field(
+        default=None,
+        metadata=about(
+            "IAP_AUDIENCE",
+            Text("/projects/NUMBER/apps/PROJECT, or /projects/NUMBER/global/backendServices/ID", is_printable),
+            "AUTH iap: for whom Google's Identity-Aware Proxy signs",
+        ),
+    )
+    iap_keys_url: str = field(
+        default="https://www.gstatic.com/iap/verify/public_key-jwk",
+        metadata=about(
+            "IAP_KEYS_URL",
+            Text("an https URL; http only for localhost", is_keys_url),
+            "AUTH iap: where the proxy's public keys are",
+        ),
+    )
+    rate_limit: str | None = field(
+        default=None,
+        metadata=about(
+            "rate_limit",
+            Text("a number per second, minute, hour or day, like 100/minute", is_rate),
+            "requests of one caller, or of one address where AUTH is none; the next gets 429",
+        ),
+    )
+    proxies: int = field(
+        default=0,
+        metadata=about(
+            "proxies",
+            Whole(0, 9),
+            "proxies in front that add an address to X-Forwarded-For; the client's is read there for rate_limit",
         ),
     )
 
@@ -196,11 +327,19 @@ class ServiceSettings(PredictorSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class RunningSettings(PredictorSettings):
-    """What the running service needs, from its app.yaml and its environment."""
+    """What the running service needs, from its app.yaml and its environment.
+
+    ``several`` are the same for each predictor of PREDICTORS: what it says about itself wins over the rest.
+    The service's own values are then those of the first.
+    """
 
     name: str = field(
         metadata=about("service", SERVICE_ID, "the service's name; by default from the package's", env="GAE_SERVICE")
     )
+    namespace: str = ""
+    predictor_name: str = ""
+    predictor_version: str = ""
+    several: tuple[RunningSettings, ...] = ()
     project_name: str | None = field(
         default=None,
         metadata=about("PROJECT_NAME", Text(ONE_LINE, is_printable), "the Google Cloud project that the service is in"),
@@ -225,6 +364,14 @@ class RunningSettings(PredictorSettings):
             "ALLOWED_HOSTS",
             Text("hosts separated by commas, with or without a port, like cdn.example.com, 10.1.2.3:8080", is_hosts),
             "further hosts that tiles may come from, by redirects or by a request's url; they may be private",
+        ),
+    )
+    api_keys: Secret | None = field(
+        default=None,
+        metadata=about(
+            "API_KEYS",
+            Hidden("key or name:key, separated by commas or spaces; a key has 16 signs or more", is_api_keys, False),
+            "secret, in the environment only: keys of AUTH api-key; several are valid at once",
         ),
     )
     tiles_headers: Secret | None = field(

@@ -6,6 +6,7 @@ and ``parse(text)`` for one from the environment, where everything is text. Both
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 from collections.abc import Callable
@@ -133,10 +134,14 @@ class Text:
 
 @dataclass(frozen=True)
 class Hidden:
-    """A secret text that ``accepts`` says yes to; nobody is shown what was found instead."""
+    """A secret text that ``accepts`` says yes to; nobody is shown what was found instead.
+
+    ``in_files`` says whether app.yaml, which goes into the image, may hold it, or the environment only.
+    """
 
     allowed: str
     accepts: Callable[[str], object]
+    in_files: bool = True
 
     def check(self, value: object) -> Secret:
         if not isinstance(value, str) or not self.accepts(value):
@@ -147,6 +152,35 @@ class Hidden:
         return self.check(text.strip())
 
 
+@dataclass(frozen=True)
+class Block:
+    """A mapping with keys of its own choice, or (``many``) a list of such; in the environment, JSON."""
+
+    allowed: str
+    many: bool = False
+
+    def check(self, value: object) -> object:
+        blocks = value if self.many else [value]
+        if not isinstance(blocks, list) or not blocks or not all(isinstance(block, dict) and block for block in blocks):
+            raise ValueError(self.allowed)
+        return _plain_numbers(value)
+
+    def parse(self, text: str) -> object:
+        try:
+            return self.check(json.loads(text))
+        except RecursionError:
+            raise ValueError(self.allowed) from None
+
+
+def _plain_numbers(value: object) -> object:
+    """The same with floats in place of decimals, as JSON has them."""
+    if isinstance(value, dict):
+        return {str(key): _plain_numbers(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain_numbers(each) for each in value]
+    return float(value) if isinstance(value, Decimal) else value
+
+
 def is_python_name(text: str) -> bool:
     """Whether Python accepts ``text`` as the name of a class."""
     return text.isidentifier() and not keyword.iskeyword(text)
@@ -155,6 +189,17 @@ def is_python_name(text: str) -> bool:
 def is_dotted_name(text: str) -> bool:
     """Whether Python accepts ``text`` after ``import``."""
     return all(is_python_name(part) for part in text.split("."))
+
+
+def is_attribute(text: str) -> bool:
+    """Whether ``text`` names something in a module: ``package.module.name`` or ``package.module:name``."""
+    module, _, name = text.rpartition(":") if ":" in text else text.rpartition(".")
+    return is_dotted_name(module) and is_python_name(name)
+
+
+def is_path_part(text: str) -> bool:
+    """Whether ``text`` can be one part of an address, as it is."""
+    return bool(re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62})", text))
 
 
 def is_printable(text: str) -> bool:
@@ -201,6 +246,34 @@ def is_secret_line(text: str) -> bool:
 def is_hosts(text: str) -> bool:
     """Whether ``text`` lists hosts, with or without ports; what each is worth is seen when it is used."""
     return all(re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?", part) for part in _hosts(text))
+
+
+def is_keys_url(text: str) -> bool:
+    """Whether keys fetched from ``text`` are who they say they are: HTTPS, or this machine."""
+    return bool(re.fullmatch(r"(https://[^\s/@?#]+|http://(localhost|127\.0\.0\.1)(:[0-9]{1,5})?)(/\S*)?", text))
+
+
+def is_rate(text: str) -> bool:
+    """Whether ``text`` is a rate, see ``read_rate``."""
+    try:
+        return bool(read_rate(text))
+    except ValueError:
+        return False
+
+
+_PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+
+
+def read_rate(text: str) -> tuple[int, int]:
+    """(requests, seconds) of a text like 100/minute.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = re.fullmatch(r"([1-9][0-9]{0,6})\s*/\s*(second|minute|hour|day)", text)
+    if not found:
+        raise ValueError(text)
+    return int(found[1]), _PERIODS[found[2]]
 
 
 def _hosts(text: str) -> list[str]:

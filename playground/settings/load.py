@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -15,6 +16,7 @@ from playground.errors import SettingsError
 from playground.settings.fields import (
     REQUIRED,
     About,
+    PredictorSettings,
     Resources,
     RunningSettings,
     ServiceSettings,
@@ -22,6 +24,7 @@ from playground.settings.fields import (
     settings_of,
 )
 from playground.settings.kinds import Hidden, Number, Text, Whole
+from playground.settings.several import read_several
 from playground.settings.yaml_lines import Entry, load_entries
 
 
@@ -33,6 +36,8 @@ class Finding:
     words: str
     fatal: bool = True
 
+
+NO_SECRETS = "is secret, and what stands here goes into the image; allowed: API_KEYS_FILE, or API_KEY_HASHES"
 
 Rule = Callable[[Mapping[str, Any]], Iterable[Finding]]
 """Reads the good values by key, defaults included (a key with a bad value is absent), and yields what is wrong."""
@@ -57,6 +62,8 @@ def load_service(path: Path, rules: Sequence[Rule] = ()) -> ServiceSettings:
         lines[entry.key] = entry.line
         if entry.key == "PROJECT_NAME":
             problems.append(f"{place}: is not in the partner's file; the team gives it with --project")
+        elif entry.key == "API_KEYS":
+            problems.append(f"{place}: {NO_SECRETS}")
         elif entry.key not in known:
             problems.append(f"{place}: unknown key{_suggestion(entry.key, known)}")
         else:
@@ -67,9 +74,13 @@ def load_service(path: Path, rules: Sequence[Rule] = ()) -> ServiceSettings:
                 problems.append(
                     f"{place}: found {entry.found}, allowed: {definition.allowed}{_quotes(entry, definition)}"
                 )
-    for key in REQUIRED:
-        if key not in lines:
-            problems.append(f"{path}: {key}: missing, needed: {known[key][1].allowed}")
+    several, wrong = read_several(values.get("PREDICTORS") or [])
+    problems += [f"{path}: {problem}" for problem in wrong]
+    for place, definition in _missing(several, lines):
+        problems.append(f"{path}: {place}: missing, needed: {definition.allowed}")
+    for key, (attribute, _) in known.items():
+        if several and key not in lines and attribute in several[0]:
+            values[key] = several[0][attribute]  # what stands for the service where one predictor is meant
     if "name" not in lines:
         values["name"] = _service_id(values.get("image") or values.get("PREDICTOR_PACKAGE") or "service")
     complete = {key: value for key, value in defaults_of(ServiceSettings).items() if key not in lines} | values
@@ -95,11 +106,16 @@ def load_running(config_path: Path | None, environ: Mapping[str, str]) -> Runnin
     known = settings_of(RunningSettings)
     problems: list[str] = []
     values: dict[str, Any] = {}
+    given: set[str] = set()
+    where = f"{config_path} and the environment" if config_path else "the environment"
     entries = _flat(load_entries(config_path), "env_variables", config_path, problems) if config_path else ()
     by_key = {entry.key: entry for entry in entries}
     for key, (attribute, definition) in known.items():
         flat, variable = by_key.get(key), by_key.get(f"env_variables.{definition.env}")
-        if text := environ.get(definition.env):
+        in_file = variable if variable and variable.raw != "" else flat
+        if in_file and isinstance(definition.kind, Hidden) and not definition.kind.in_files:
+            problems.append(f"{config_path}:{in_file.line}: {in_file.key}: {NO_SECRETS}")
+        elif text := environ.get(definition.env):
             place, found = f"environment variable {definition.env}", text
             read = partial(definition.kind.parse, text)
         elif variable and variable.raw != "":
@@ -109,18 +125,30 @@ def load_running(config_path: Path | None, environ: Mapping[str, str]) -> Runnin
             place, found = f"{config_path}:{flat.line}: {key}", flat.found
             read = partial(definition.kind.check, flat.value)
         else:
-            if key in REQUIRED:
-                where = f"{config_path} and the environment" if config_path else "the environment"
-                problems.append(f"{key}: missing in {where}, needed: {definition.allowed}")
             continue
+        given.add(key)
         try:
             values[attribute] = read()
         except ValueError:
             found = "***" if isinstance(definition.kind, Hidden) else found
             problems.append(f"{place}: found {found}, allowed: {definition.allowed}")
+    several, wrong = read_several(values.get("predictors") or [])
+    missing = [f"{place}: missing in {where}, needed: {each.allowed}" for place, each in _missing(several, given)]
+    problems = [*missing, *problems, *wrong]
     _raise_if(problems, config_path or "the environment")
-    values.setdefault("name", _service_id(values["predictor_package"]))
-    return RunningSettings(**values)
+    first = several[0] if several else {}
+    values.setdefault("name", _service_id(values.get("predictor_package") or first["predictor_package"]))
+    each = tuple(RunningSettings(**{"namespace": values["name"]} | values | own) for own in several)
+    return dataclasses.replace(each[0], several=each) if each else RunningSettings(**values)
+
+
+def _missing(several: Sequence[Mapping[str, Any]], given: Container[str]) -> Iterator[tuple[str, About]]:
+    """Required settings that neither the service nor one of its predictors has: where, and the definition."""
+    for key in REQUIRED:
+        attribute, definition = settings_of(PredictorSettings)[key]
+        for number, own in enumerate(several or [{}], 1):
+            if key not in given and attribute not in own:
+                yield (f"PREDICTORS, {number}. predictor: {key}" if several else key), definition
 
 
 def read_number(key: str, environ: Mapping[str, str], default: int) -> int:

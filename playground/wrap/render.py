@@ -10,11 +10,11 @@ from jinja2 import Environment, StrictUndefined
 from playground import resources
 from playground.errors import GenerateError
 from playground.settings import PredictorSettings, ServiceSettings
-from playground.settings.fields import defaults_of
+from playground.settings.fields import defaults_of, settings_of
 from playground.version import __version__
 from playground.wrap.wheel import wheel_bytes
 
-LIMITS = ("fetch_timeout", "predict_timeout", "load_timeout", "max_requests", "memory_limit_mb")
+IN_GUNICORN_CONF = ("workers", "backlog", "timeout")
 
 
 def render_context(settings: ServiceSettings, project: str | None = None) -> dict[str, bytes]:
@@ -42,6 +42,20 @@ def render_context(settings: ServiceSettings, project: str | None = None) -> dic
     return dict(sorted(files.items()))
 
 
+def render_cloudbuild(settings: ServiceSettings, context: str, project: str | None = None) -> dict[str, bytes]:
+    """What Cloud Build needs to build the image, for a folder of its own.
+
+    Args:
+        settings: the partner's.
+        context: the build context, as seen from that folder.
+        project: the Google Cloud project.
+    """
+    repository = f"europe-docker.pkg.dev/{project or '$PROJECT_ID'}/playground"
+    values: dict[str, object] = {"name": settings.name, "context": context, "project": project}
+    values["repository"] = repository
+    return {"cloudbuild.yaml": _template("templates/cloudbuild.yaml.j2", values).encode()}
+
+
 def render_runtime(settings: ServiceSettings, project: str | None = None) -> dict[str, bytes]:
     """What the server needs to run, with or without an image: app.yaml, gunicorn.conf.py, app/."""
     app_yaml = _template("app.yaml.j2", vars(settings) | {"variables": environment(settings, project)})
@@ -60,13 +74,14 @@ def environment(settings: ServiceSettings, project: str | None = None) -> dict[s
         "TILES": settings.tiles,
         "FILL": settings.fill,
         "PREDICTOR_PYTHON": settings.predictor_python,
+        "AUTH": settings.auth or "none",
     }
     # Settings that few services need are written where they differ from the default.
     defaults = defaults_of(PredictorSettings)
-    for key in ("PREDICTOR_ISOLATION", "WARMUP", *LIMITS):
-        value = getattr(settings, key.lower())
-        if value != defaults[key]:
-            variables[key.upper()] = str(value)
+    for key, (attribute, definition) in settings_of(PredictorSettings).items():
+        value = getattr(settings, attribute)
+        if definition.env not in variables and key not in IN_GUNICORN_CONF and value != defaults[key]:
+            variables[definition.env] = json.dumps(value) if isinstance(value, dict | list) else str(value)
     return {key: value for key, value in variables.items() if value is not None}
 
 
@@ -88,7 +103,7 @@ def _dockerfile(settings: ServiceSettings, image: str) -> str:
 
 def _gunicorn_conf(settings: ServiceSettings) -> str:
     text = resources.read("gunicorn.conf.py").decode()
-    for key in ("workers", "backlog", "timeout"):
+    for key in IN_GUNICORN_CONF:
         text = _substitute(rf'boot\.number\("{key}", [0-9]+\)', f'boot.number("{key}", {getattr(settings, key)})', text)
     return text
 
