@@ -25,6 +25,8 @@ PATIENCE = 2.0
 """Seconds for the client to shut its half: gunicorn's own."""
 AT_ONCE = 0.005
 """Seconds that a thread waits for the next request of a client that asked again at once before."""
+MOST = 256
+"""Connections that may be about to end; of more the oldest end at once, so that file descriptors do not run out."""
 UNREAD = 65536
 """Bytes that are read of what a client still sends: gunicorn's own."""
 
@@ -93,6 +95,8 @@ class _Connections:
             sock.shutdown(socket.SHUT_WR)
             self._worker.poller.register(sock, selectors.EVENT_READ, functools.partial(self._drain, [0]))
             self._ending[sock] = time.monotonic() + PATIENCE
+            if len(self._ending) > MOST:
+                self._end(next(iter(self._ending)))
         except OSError:
             sock.close()  # the client is gone already
 
@@ -109,7 +113,8 @@ class _Connections:
             self._end(sock)
 
     def _end(self, sock: socket.socket) -> None:
-        del self._ending[sock]
+        if self._ending.pop(sock, None) is None:  # ended within this turn of the loop, which knew that it had spoken
+            return
         with contextlib.suppress(OSError, KeyError, ValueError):
             self._worker.poller.unregister(sock)
         sock.close()
