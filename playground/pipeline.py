@@ -92,6 +92,7 @@ class Pipeline:
         admitted: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.settings = settings
+        self._options = answers.Options.of(settings)
         self._predict = predict
         self._engine = engine
         self._admitted = admitted
@@ -193,12 +194,12 @@ class Pipeline:
         )
         if fetch is not None:
             served.timing["fetch"] = fetch
-        return self._answer(served, answers.Frame(None, width, padding), started)
+        return self._answer(served, answers.Frame(None, width - 2 * padding, padding), started)
 
     def _answer(self, served: ServedTile, frame: answers.Frame, started: float) -> Outcome:
         response = self._predict(served)
         formatting = time.monotonic()
-        answer = answers.normalize(response["prediction"]["features"], frame)
+        answer = answers.normalize(response["prediction"]["features"], frame, self._options)
         ended = time.monotonic()
         report = dict(answer.report)
         if response.get("warnings"):

@@ -14,6 +14,7 @@ from playground.settings.kinds import (
     Choice,
     Hidden,
     Kind,
+    Names,
     Number,
     Switch,
     Text,
@@ -106,6 +107,42 @@ class PredictorSettings:
             Choice(("process", "none")),
             "process: the predictor runs in a process of its own; none: inside the server, for debuggers",
         ),
+    )
+    pixel_convention: str = field(
+        default="edge",
+        metadata=about(
+            "PIXEL_CONVENTION",
+            Choice(("edge", "index")),
+            "edge: a full tile spans 0 to 256, on pixel edges; index: it is labelled 0 to 255, by pixel numbers",
+        ),
+    )
+    padding_results: str = field(
+        default="keep",
+        metadata=about(
+            "PADDING_RESULTS",
+            Choice(("keep", "clip", "own")),
+            "what lies in the padding: keep it, clip it away, or let each object be its own tile's alone",
+        ),
+    )
+    simplify_tolerance: Decimal = field(
+        default=Decimal(0),
+        metadata=about(
+            "SIMPLIFY_TOLERANCE",
+            Number(Decimal(0), Decimal(256)),
+            "how far an edge may move when vertices are left out; 0 keeps all",
+            "pixels",
+        ),
+    )
+    min_area: Decimal = field(
+        default=Decimal(0),
+        metadata=about("MIN_AREA", Number(Decimal(0), Decimal(10**6)), "polygons below are dropped", "square pixels"),
+    )
+    min_confidence: Decimal = field(
+        default=Decimal(0),
+        metadata=about("MIN_CONFIDENCE", Number(Decimal(0), Decimal(1)), "objects below are dropped"),
+    )
+    class_names: dict[str, str] | None = field(
+        default=None, metadata=about("CLASS_NAMES", Names(), "the names that answers give to the predictor's classes")
     )
     preprocessor: str | None = field(
         default=None,
