@@ -9,6 +9,10 @@
     ├── RequestError                what the caller sent
     │   ├── PayloadError            not the JSON, or not the keys, that the service reads
     │   ├── AddressError            a tile or place outside the map, or at another zoom
+    │   ├── AreaError               an area that is none: no bbox, GeoJSON or list of tiles
+    │   ├── AreaTooLargeError       an area of more tiles than one request may ask for
+    │   ├── KeyReusedError          an Idempotency-Key that stands for another request
+    │   ├── KeyInUseError           an Idempotency-Key whose request is still under way
     │   ├── UrlRefusedError         a URL that this service does not fetch from
     │   └── ImageError              bytes that are no readable image, or too large a one
     ├── AccessError                 who may ask, and how often
@@ -87,6 +91,22 @@ class PayloadError(RequestError):
 
 class AddressError(RequestError):
     """A tile or place outside the map, or at another zoom."""
+
+
+class AreaError(RequestError):
+    """An area that is none: no bbox, GeoJSON or list of tiles."""
+
+
+class AreaTooLargeError(RequestError):
+    """An area of more tiles than one request may ask for."""
+
+
+class KeyReusedError(RequestError):
+    """An Idempotency-Key that stands for another request."""
+
+
+class KeyInUseError(RequestError):
+    """An Idempotency-Key whose request is still under way."""
 
 
 class UrlRefusedError(RequestError):

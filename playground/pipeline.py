@@ -99,12 +99,15 @@ class Pipeline:
         policy = engine.source.policy if engine else None
         self._client = open_client((policy or FetchPolicy.of(settings)).for_requests())
 
-    def predict_tile(self, z: int, x: int, y: int, abandoned: Callable[[], bool] | None = None) -> Outcome:
+    def predict_tile(
+        self, z: int, x: int, y: int, abandoned: Callable[[], bool] | None = None, deadline: float | None = None
+    ) -> Outcome:
         """The answer for one tile, in lon/lat.
 
         Args:
             z, x, y: its address.
             abandoned: tells whether nobody waits for the answer any more.
+            deadline: on the clock of ``time.monotonic``, where it is nearer than this tile's own.
 
         Raises:
             AddressError: no such tile, or one at another zoom than the predictor's.
@@ -119,9 +122,10 @@ class Pipeline:
         if self._engine is None:
             raise PayloadError("this service has no tile source", "set TILES, or post an image")
         started = time.monotonic()
+        until = started + self.settings.timeout if deadline is None else min(deadline, started + self.settings.timeout)
         with self._admitted():
-            image = self._engine.get(tile, started + self.settings.fetch_seconds)
-            served = tile_of_image(image, started + self.settings.timeout, abandoned)
+            image = self._engine.get(tile, min(started + self.settings.fetch_seconds, until))
+            served = tile_of_image(image, until, abandoned)
             served.timing["fetch"] = time.monotonic() - started
             outcome = self._answer(served, answers.Frame(tile, image.size, image.padding), started)
         if image.missing:

@@ -25,6 +25,7 @@ from playground.settings.kinds import (
     is_hosts,
     is_image,
     is_keys_url,
+    is_origins,
     is_printable,
     is_project_id,
     is_python_name,
@@ -393,6 +394,38 @@ class RunningSettings(PredictorSettings):
         default=True,
         metadata=about(
             "log_api_calls", Switch(), "whether every prediction is logged; off: only those that the service failed at"
+        ),
+    )
+    max_tiles_per_request: int = field(
+        default=64,
+        metadata=about(
+            "max_tiles_per_request", Whole(0, 4096), "how many tiles one request may ask for by bbox or geometry"
+        ),
+    )
+    cors_origins: str | None = field(
+        default=None,
+        metadata=about(
+            "CORS_ORIGINS",
+            Text("origins like https://maps.example.com, separated by commas, or *", is_origins),
+            "whose pages may ask this service from a browser; nobody's if not given",
+        ),
+    )
+    cache_seconds: int = field(
+        default=0,
+        metadata=about(
+            "cache_seconds",
+            Whole(0, 31_536_000),
+            "how long callers may keep what GET /predictions answers without asking again",
+            "seconds",
+        ),
+    )
+    idempotency_seconds: int = field(
+        default=3600,
+        metadata=about(
+            "idempotency_seconds",
+            Whole(0, 604_800),
+            "how long an answer is given again to its Idempotency-Key; 0: never",
+            "seconds",
         ),
     )
     allowed_hosts: str | None = field(

@@ -268,6 +268,12 @@ def is_hosts(text: str) -> bool:
     return all(re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?", part) for part in _hosts(text))
 
 
+def is_origins(text: str) -> bool:
+    """Whether ``text`` lists origins (scheme, host, port if any), or is ``*``."""
+    host = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?"
+    return text.strip() == "*" or all(re.fullmatch(f"https?://{host}", part) for part in _hosts(text))
+
+
 def is_keys_url(text: str) -> bool:
     """Whether keys fetched from ``text`` are who they say they are: HTTPS, or this machine."""
     return bool(re.fullmatch(r"(https://[^\s/@?#]+|http://(localhost|127\.0\.0\.1)(:[0-9]{1,5})?)(/\S*)?", text))
