@@ -178,7 +178,9 @@ class Pipeline:
             ImageError: not an image, or too large a one.
             PlaygroundError: whatever the predictor raised.
         """
-        return self.predict_images([data], abandoned=abandoned)
+        started = time.monotonic()
+        with self._admitted():  # before the image is looked at: who is refused shall cost little
+            return self.predict_images([data], started=started, abandoned=abandoned)
 
     def predict_images(
         self,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from flask import Blueprint, Flask
 
@@ -28,13 +29,20 @@ MAX_BODY = 32 * 1024 * 1024
 """Bytes: what App Engine lets through."""
 
 
+class App(Flask):
+    """Flask, for views that are plain functions: it asks of each view and each hook whether it is a coroutine."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
+
+
 def create_app(services: Sequence[Service]) -> Flask:
     """The WSGI application.
 
     Args:
         services: the first answers at /predict; each that has an address of its own (PREDICTORS), below it.
     """
-    app = Flask("playground", static_folder=None)
+    app = App("playground", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.url_map.strict_slashes = False  # an address with a slash at its end is the same address, with no redirect
     app.url_map.merge_slashes = False
