@@ -433,6 +433,12 @@ class RunningSettings(PredictorSettings):
             "json: one object a line, for Cloud Logging; text: for people; auto: text on a terminal",
         ),
     )
+    validate_responses: bool = field(
+        default=False,
+        metadata=about(
+            "validate_responses", Switch(), "whether answers are held to /api/v1/openapi before they are sent; slow"
+        ),
+    )
     log_api_calls: bool = field(
         default=True,
         metadata=about(
