@@ -38,9 +38,10 @@ def _problem(response: Response) -> str | None:
     promised = told.gives.get(response.status_code)
     if promised is None:
         return None if response.status_code in told.errors else f"status {response.status_code} is not documented"
-    kind = promised.get(response.mimetype)
-    if not response.mimetype.endswith("json") or kind is None:
-        return None if response.mimetype in promised or not promised else f"{response.mimetype} is not documented"
+    mimetype = response.mimetype or ""
+    kind = promised.get(mimetype)
+    if not mimetype.endswith("json") or kind is None:
+        return None if mimetype in promised or not promised else f"{mimetype} is not documented"
     found = orjson.loads(response.get_data())
     if (problem := _mistyped(found, kind)) is not None:
         return problem
