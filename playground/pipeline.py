@@ -98,12 +98,15 @@ class Pipeline:
         policy = engine.source.policy if engine else None
         self._client = open_client((policy or FetchPolicy.of(settings)).for_requests())
 
-    def predict_tile(self, z: int, x: int, y: int, abandoned: Callable[[], bool] | None = None) -> Outcome:
+    def predict_tile(
+        self, z: int, x: int, y: int, abandoned: Callable[[], bool] | None = None, *, in_pixels: bool = False
+    ) -> Outcome:
         """The answer for one tile, in lon/lat.
 
         Args:
             z, x, y: its address.
             abandoned: tells whether nobody waits for the answer any more.
+            in_pixels: answer in pixels of the padded tile instead, for those who put tiles together.
 
         Raises:
             AddressError: no such tile, or one at another zoom than the predictor's.
@@ -122,9 +125,12 @@ class Pipeline:
             image = self._engine.get(tile, started + self.settings.fetch_seconds)
             served = tile_of_image(image, started + self.settings.timeout, abandoned)
             served.timing["fetch"] = time.monotonic() - started
-            outcome = self._answer(served, answers.Frame(tile, image.size, image.padding), started)
+            frame = answers.Frame(None if in_pixels else tile, image.size, image.padding)
+            outcome = self._answer(served, frame, started)
         if image.missing:
             outcome.report["missing_neighbours"] = list(image.missing)
+        if in_pixels:
+            outcome.tile["size"] = image.size
         return outcome
 
     def tile_counts(self) -> tuple[dict[str, int], dict[str, int]]:

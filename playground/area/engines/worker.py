@@ -1,0 +1,151 @@
+"""One worker: fetches, predicts and cuts tiles. The same for a process of ours and for a Dask worker."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+import signal
+import socket
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+
+import mercantile
+import msgspec
+
+from playground.area.outcome import Job, Outcome, failed
+from playground.area.parts import cut
+from playground.errors import PlaygroundError, PredictorNotReadyError
+from playground.pipeline import Pipeline, format_prediction, limits_of, open_engine
+from playground.predictor import PredictorSpec, ProcessPredictor
+from playground.settings import RunningSettings
+
+LOCAL_THREADS = 2
+"""Tiles in work at once where imagery is at hand: one is predicted while the next is decoded."""
+REMOTE_THREADS = 32
+"""Tiles in work at once where each waits for a tile server."""
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkerSpec:
+    """What a worker needs to know; it can be pickled.
+
+    Attributes:
+        settings: zoom, padding, tile source, deadlines.
+        predictor: what to load.
+        threads: tiles in work at once; 0 for what the source asks for.
+    """
+
+    settings: RunningSettings
+    predictor: PredictorSpec
+    threads: int = 0
+
+
+class TileWorker:
+    """Predicts tiles, with one predictor process and one tile engine.
+
+    Args:
+        spec: what it needs to know.
+
+    Raises:
+        SourceSettingsError: there is no such tile source.
+    """
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        self.zoom = spec.settings.zoom_level
+        self._engine = open_engine(spec.settings)
+        local = self._engine is not None and self._engine.source.local
+        self.threads = spec.threads or (LOCAL_THREADS if local else REMOTE_THREADS)
+        limits = dataclasses.replace(limits_of(spec.settings), backlog=self.threads)
+        self._predictor = ProcessPredictor(spec.predictor, limits)
+        self._pipeline = Pipeline(
+            spec.settings, lambda tile: format_prediction(self._predictor.predict(tile)), self._engine
+        )
+
+    def start(self) -> None:
+        """Load the predictor.
+
+        Raises:
+            PredictorNotReadyError: it cannot be loaded.
+        """
+        self._predictor.start()
+        state = self._predictor.wait_ready(float("inf"))
+        if state.phase == "failed":
+            raise PredictorNotReadyError(f"the predictor could not be loaded: {state.error}", state.traceback or "")
+
+    def predict(self, job: Job) -> Outcome:
+        """What becomes of a tile; never raises."""
+        began = time.monotonic()
+        tile = mercantile.Tile(job.x, job.y, self.zoom)
+        try:
+            outcome = self._pipeline.predict_tile(tile.z, tile.x, tile.y, in_pixels=True)
+            report = outcome.report
+            pieces = None
+            if report["features_out"]:
+                frame = outcome.tile
+                pieces = cut(outcome.answer.features(), tile, frame["size"], frame["padding"]).dumps()
+        except PlaygroundError as error:
+            return failed(job, error, time.monotonic() - began)
+        except Exception as error:  # noqa: BLE001 - one tile that trips us up must not end a run of a million
+            return failed(job, error, time.monotonic() - began)
+        return Outcome(
+            job,
+            "ok" if report["features_out"] else "empty",
+            pieces,
+            report["features_out"],
+            time.monotonic() - began,
+            missing=tuple(report.get("missing_neighbours", ())),
+            repairs={**report["repairs"], **{f"dropped: {kind}": n for kind, n in report["dropped"].items()}},
+        )
+
+    def close(self) -> None:
+        self._predictor.close()
+        if self._engine is not None:
+            self._engine.close()
+
+
+def main(descriptor: int) -> None:
+    """A worker process: jobs come in through a socket, outcomes go out; it ends with the socket."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the run, which then closes the socket
+    pipe = Connection(descriptor)
+    encode, decode = msgspec.msgpack.encode, msgspec.msgpack.Decoder(list[Job]).decode
+    sending = threading.Lock()
+
+    def say(kind: bytes, data: bytes) -> None:
+        with sending:
+            try:
+                pipe.send_bytes(kind + data)
+            except OSError:
+                pass  # nobody listens any more; the main loop sees it, too
+
+    worker: TileWorker | None = None
+    try:
+        try:
+            worker = TileWorker(pickle.loads(pipe.recv_bytes()))  # noqa: S301 - from the process that started this one
+            worker.start()
+        except PlaygroundError as error:
+            say(b"E", encode((error.message, error.hint)))
+            return
+        say(b"R", encode(worker.threads))
+        predict = worker.predict
+
+        def work(job: Job) -> None:
+            say(b"O", encode(predict(job)))
+
+        with ThreadPoolExecutor(worker.threads) as pool:
+            try:
+                while True:
+                    for job in decode(pipe.recv_bytes()):
+                        pool.submit(work, job)
+            except (EOFError, OSError):
+                worker.close()
+                pool.shutdown(wait=False, cancel_futures=True)
+    finally:
+        if worker is not None:
+            worker.close()
+
+
+if __name__ == "__main__":
+    main(socket.socket(fileno=int(sys.argv[1])).detach())
