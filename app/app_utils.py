@@ -11,11 +11,12 @@ from typing import Any
 
 from flask import Flask
 
-from playground.pipeline import Pipeline, format_prediction, limits_of, open_engine, warmup_of
+from playground.pipeline import Pipeline, format_prediction, hooks_of, limits_of, open_engine, warmup_of
 from playground.predictor import InlinePredictor, Predictor, PredictorSpec, ProcessPredictor
 from playground.serving import create_app, lifecycle, metrics_folder
 from playground.serving.boot import find_config
 from playground.serving.metrics import Metrics
+from playground.serving.state import Service
 from playground.settings import RunningSettings, load_running
 
 __all__ = ["format_prediction", "load_config", "load_process", "make_app"]
@@ -30,7 +31,12 @@ def load_process(config: RunningSettings) -> Predictor:
     """The predictor of PREDICTOR_PACKAGE and PREDICTOR_CLASS, loading in the background, stopped with this process."""
     environ = {name: value for name, value in os.environ.items() if name != metrics_folder.VARIABLE}
     spec = PredictorSpec(
-        config.predictor_package, config.predictor_class, Path.cwd(), config.predictor_python or "", environ
+        config.predictor_package,
+        config.predictor_class,
+        Path.cwd(),
+        config.predictor_python or "",
+        environ,
+        hooks_of(config),
     )
     process: Predictor = (
         InlinePredictor(spec)
@@ -44,10 +50,21 @@ def load_process(config: RunningSettings) -> Predictor:
 
 
 def make_app(config: RunningSettings, process: Predictor, predict: Callable[[Any], dict[str, Any]]) -> Flask:
-    """The WSGI application: tiles from TILES, predicted by ``predict``."""
-    pipeline = Pipeline(config, predict, open_engine(config), process.admitted)
-    _metrics().follow(config, process, pipeline)
-    return create_app(config, pipeline, process, _metrics())
+    """The WSGI application: tiles from TILES, predicted by ``predict``; the others of PREDICTORS beside it."""
+    services = [_service(config, process, predict)]
+    for other in config.several[1:]:
+        beside = load_process(other)
+        services.append(_service(other, beside, functools.partial(_predict, beside)))
+    _metrics().follow(config.name, services)
+    return create_app(services)
+
+
+def _service(config: RunningSettings, process: Predictor, predict: Callable[[Any], dict[str, Any]]) -> Service:
+    return Service(config, Pipeline(config, predict, open_engine(config), process.admitted), process, _metrics())
+
+
+def _predict(process: Predictor, tile: Any) -> dict[str, Any]:
+    return format_prediction(process.predict(tile))
 
 
 @functools.cache

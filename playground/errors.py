@@ -3,6 +3,7 @@
     PlaygroundError
     ├── SettingsError               service.yaml, app.yaml or the environment: all problems at once
     ├── GenerateError               a build context cannot be written
+    ├── FormatError                 features cannot be written in this format
     ├── RequestError                what the caller sent
     │   ├── PayloadError            not the JSON, or not the keys, that the service reads
     │   ├── AddressError            a tile or place outside the map, or at another zoom
@@ -56,6 +57,10 @@ class SettingsError(PlaygroundError):
 
 class GenerateError(PlaygroundError):
     """A build context cannot be written."""
+
+
+class FormatError(PlaygroundError):
+    """Features cannot be written in this format."""
 
 
 class RequestError(PlaygroundError):

@@ -7,6 +7,7 @@ import itertools
 
 import mercantile
 import numpy as np
+from PIL import Image
 
 from playground import geo, imagery
 from playground.errors import ImageError, TileNotFoundError
@@ -17,6 +18,8 @@ PLACES = ((2.35, 48.85), (-73.98, 40.75), (139.77, 35.68), (-46.63, -23.55), (36
 """(lon, lat) of cities on six continents: asked where a source does not say what it covers."""
 SPREAD = 3
 """Tiles each way around the place: what the row order is judged by."""
+SHOWN = 256
+"""Pixels along a side of one tile in the picture."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +75,33 @@ def inspect(source: TileSource, zoom: int | None = None, at: tuple[float, float]
         warnings.append("rows seem to count from the south (TMS): write {-y} in place of {y}")
     described = (name_of(tile), (width, height), bands, str(pixels.dtype), imagery.image_format(data))
     return Inspection(info, *described, tuple(warnings))
+
+
+def picture(source: TileSource, middle: str) -> Image.Image:
+    """A tile and the eight around it as the source gives them, 768 x 768; grey where there is no imagery.
+
+    Args:
+        source: of tiles.
+        middle: z/x/y; its darkest and brightest 2 % set the contrast where pixels have 16 bits.
+
+    Raises:
+        TileSourceError: the source fails.
+    """
+    zoom, *place = map(int, middle.split("/"))
+    page = Image.new("RGB", (3 * SHOWN, 3 * SHOWN), (128, 128, 128))
+    darkest, brightest = 0.0, 255.0
+    for step_x, step_y in sorted(itertools.product((-1, 0, 1), repeat=2), key=lambda step: step != (0, 0)):
+        tile = mercantile.Tile((place[0] + step_x) % 2**zoom, place[1] + step_y, zoom)
+        data = _fetch(source, tile) if 0 <= tile.y < 2**zoom else None
+        if data is None:
+            continue
+        pixels = imagery.decode(data)
+        if (step_x, step_y) == (0, 0) and pixels.dtype != np.uint8:
+            darkest, brightest = map(float, np.percentile(pixels, (2, 98)))
+        shown = imagery.convert(pixels, SHOWN, 3).astype(np.float32)
+        shown = np.clip((shown - darkest) / max(brightest - darkest, 1) * 255, 0, 255)
+        page.paste(Image.fromarray(shown.astype(np.uint8)), ((step_x + 1) * SHOWN, (step_y + 1) * SHOWN))
+    return page
 
 
 def _places(info: SourceInfo, at: tuple[float, float] | None) -> list[tuple[float, float]]:

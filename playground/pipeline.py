@@ -233,6 +233,12 @@ def limits_of(settings: RunningSettings) -> Limits:
     )
 
 
+def hooks_of(settings: RunningSettings) -> dict[str, str]:
+    """The partner's functions around ``predict``, by what they are: those that are given."""
+    names = {name: getattr(settings, name) for name in ("additional_checks", "preprocessor", "postprocessor")}
+    return {name: function for name, function in names.items() if function}
+
+
 def warmup_of(settings: RunningSettings) -> Callable[[], Tile] | None:
     """A grey tile of the service's size, to be predicted before the first request; None where that is switched off."""
     if settings.warmup == "none":

@@ -37,6 +37,21 @@ def test_what_a_source_holds(world):
     assert (as_json["sample"], as_json["size"], as_json["minzoom"], as_json["warnings"]) == ("3/3/3", [256, 256], 3, [])
 
 
+def test_the_picture_shows_the_sample_and_its_neighbours(world, tmp_path):
+    path = tmp_path / "look.png"
+    assert playground("inspect", world, "--at", "-3.7,85", "--picture", str(path)).returncode == 0
+    drawn = np.asarray(Image.open(path))
+    assert drawn.shape == (768, 768, 3)
+    assert (drawn[:256] == 128).all(), "beyond the northern edge there is nothing"
+    assert np.array_equal(drawn[256:], SMOOTH[:512, 2 * 256 : 5 * 256])
+
+
+def test_a_picture_of_an_unknown_kind(world, tmp_path):
+    told = playground("inspect", world, "--picture", str(tmp_path / "look.what"))
+    assert told.returncode == 2
+    assert "look.what: unknown file extension" in told.stderr
+
+
 def test_a_zoom_that_is_not_there(world):
     told = playground("inspect", world, "--zoom", "9")
     assert told.returncode == 1

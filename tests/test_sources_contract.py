@@ -12,6 +12,7 @@ import mercantile
 import numpy as np
 import pytest
 from pmtilesfile import write_pmtiles
+from rasters import mercator_transform, write_raster
 from tileserver import TileServer, cut_level, level_picture, paths
 from wmtsserver import WMTS, document, layer, limits, link, matrix, matrix_set
 
@@ -19,6 +20,8 @@ from playground import imagery
 from playground.errors import SourceSettingsError, TileNotFoundError, TileSourceError
 from playground.sources import SOURCES, TileSource, kind_of, open_source
 from playground.sources.mbtiles import write_mbtiles
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PendingDeprecationWarning")
 
 ZOOM = 3
 SIZE = 256
@@ -70,20 +73,28 @@ def pmtiles(folder: Path) -> Iterator[str]:
     yield str(write_pmtiles(folder / "world.pmtiles", WEST.items(), **bounds))
 
 
+@contextlib.contextmanager
+def raster(folder: Path) -> Iterator[str]:
+    pixels = LEVEL[:, : 4 * SIZE].transpose(2, 0, 1)
+    transform = mercator_transform(mercantile.Tile(0, 0, ZOOM))
+    yield str(write_raster(folder / "world.tif", pixels, "EPSG:3857", transform))
+
+
 WORLDS: dict[str, World] = {
     "wmts": wmts,
     "xyz": xyz,
     "mbtiles": mbtiles,
     "directory": directory,
     "pmtiles": pmtiles,
+    "raster": raster,
 }
-WITHOUT_TILES = {"raster"}
-"""A raster has no tiles of its own to compare: tests/test_raster.py."""
 SAYS_BOUNDS = set(WORLDS) - {"xyz"}
 """A template of addresses says nothing about what is there."""
+SAYS_FORMAT = SAYS_BOUNDS - {"raster"}
+"""A raster is read at any zoom, and its tiles have no format of their own."""
 
 
-@pytest.fixture(scope="module", params=sorted(SOURCES.keys() - WITHOUT_TILES))
+@pytest.fixture(scope="module", params=sorted(SOURCES))
 def kind(request: pytest.FixtureRequest) -> str:
     assert request.param in WORLDS, f"{request.param} has no world to be tested in: add one to WORLDS"
     return str(request.param)
@@ -121,8 +132,9 @@ def test_many_threads_may_share_a_source(source: TileSource) -> None:
 def test_a_source_says_what_it_is(kind: str, source: TileSource) -> None:
     info = source.info()
     assert info.name
-    if kind in SAYS_BOUNDS:
+    if kind in SAYS_FORMAT:
         assert (info.minzoom, info.maxzoom, info.format) == (ZOOM, ZOOM, "png")
+    if kind in SAYS_BOUNDS:
         assert info.bounds == pytest.approx((-180, -85.06, 0, 85.06), abs=0.02)
 
 

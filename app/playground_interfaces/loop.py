@@ -14,6 +14,7 @@ import time
 import traceback
 
 from .errors import PredictError
+from .hooks import with_hooks
 from .prediction_result import PredictionResult
 from .tile import Tile
 from .wire import Wire
@@ -92,6 +93,7 @@ def load(wire, request):
         predictor = predictor_class()
         if not callable(getattr(predictor, "predict", None)):
             raise TypeError("%s has no method predict(tile)" % request["class"])
+        predictor = with_hooks(predictor, request.get("hooks", {}))
     except BaseException as error:  # SystemExit too: a partner's exit must not look like a crash
         wire.send(dict(describe(error), op="failed"))
         return None

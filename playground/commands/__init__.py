@@ -13,6 +13,7 @@ from playground.version import __version__
 
 COMMANDS = {
     "generate": ("playground.commands.generate:generate", "Write the build context of a partner's service."),
+    "lint": ("playground.commands.lint:lint", "Hold a build context against the rules of App Engine Flex."),
     "serve": ("playground.commands.serve:serve", "Run the service on this machine, without Docker."),
     "predict": ("playground.commands.predict:predict", "Predict one tile, one place or one image file."),
     "sources": ("playground.commands.sources:sources", "List the kinds of tile source, with examples."),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import click
 from rich.console import Console
 from rich.markup import escape
 
 from playground.errors import PlaygroundError, SettingsError
+from playground.settings import PROJECT_ID
 
 console = Console(stderr=True, highlight=False)
 
@@ -17,3 +22,14 @@ def complain(error: PlaygroundError) -> None:
         console.print(f"  {escape(problem)}", soft_wrap=True)
     if error.hint:
         console.print(f"[bold]hint:[/] {escape(error.hint)}", soft_wrap=True)
+
+
+def project_option(words: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``--project``, checked."""
+    return click.option("--project", callback=_project, metavar="ID", help=words)
+
+
+def _project(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not PROJECT_ID.accepts(value):
+        raise click.BadParameter(f"{value!r} is not {PROJECT_ID.allowed}")
+    return value

@@ -7,23 +7,17 @@ from pathlib import Path
 import click
 from rich.markup import escape
 
-from playground.commands.console import console
-from playground.settings import PROJECT_ID, load_service
+from playground.commands.console import console, project_option
+from playground.settings import load_service
 from playground.wrap import appengine
 from playground.wrap.render import render_context
 from playground.wrap.write import write_files
 
 
-def _project(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not PROJECT_ID.accepts(value):
-        raise click.BadParameter(f"{value!r} is not {PROJECT_ID.allowed}")
-    return value
-
-
 @click.command()
 @click.argument("service", type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The folder to write.")
-@click.option("--project", callback=_project, help="The Google Cloud project that the service goes to.")
+@project_option("The Google Cloud project that the service goes to.")
 @click.option("--force", is_flag=True, help="Write into a folder that holds other files, or files changed by hand.")
 def generate(service: Path, out: Path, project: str | None, force: bool) -> None:
     """Write the build context of a partner's service: Dockerfile, app.yaml, the server and all it needs.

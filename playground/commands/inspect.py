@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from pathlib import Path
 
 import click
+from PIL import Image
 from rich.markup import escape
 
 from playground.commands.console import console
 from playground.commands.predict import Place
 from playground.fetching.policy import FetchPolicy
 from playground.inspection import inspect as look
+from playground.inspection import picture as draw
 from playground.settings import load_running
 from playground.sources import open_source
 
@@ -22,7 +25,8 @@ from playground.sources import open_source
 @click.option("--zoom", type=click.IntRange(0, 30), metavar="Z", help="The zoom at which it will be used.")
 @click.option("--at", type=Place(), help="Look at this place, degrees.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def inspect(source: str, zoom: int | None, at: tuple[float, float] | None, as_json: bool) -> None:
+@click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw the sample and its neighbours.")
+def inspect(source: str, zoom: int | None, at: tuple[float, float] | None, as_json: bool, picture: Path | None) -> None:
     """Say what a tile source holds, and what may be wrong with it.
 
     SOURCE is a string as --tiles takes it; `playground sources` lists the kinds. Exits with 1 if there is a warning.
@@ -32,6 +36,8 @@ def inspect(source: str, zoom: int | None, at: tuple[float, float] | None, as_js
     opened = open_source(source, FetchPolicy.of(load_running(None, environ)))
     try:
         found = look(opened, zoom, at)
+        if picture is not None and found.sample is not None:
+            _save(draw(opened, found.sample), picture)
     finally:
         opened.close()
     told = {**dataclasses.asdict(found.info), **dataclasses.asdict(found)}
@@ -47,3 +53,10 @@ def inspect(source: str, zoom: int | None, at: tuple[float, float] | None, as_js
         console.print(f"[bold yellow]warning:[/] {escape(warning)}", soft_wrap=True)
     if found.warnings:
         raise click.exceptions.Exit(1)
+
+
+def _save(page: Image.Image, path: Path) -> None:
+    try:
+        page.save(path)
+    except (OSError, ValueError) as error:  # Pillow's word for a suffix that it does not know is a ValueError
+        raise click.UsageError(f"--picture {path}: {error}") from error

@@ -11,6 +11,9 @@ from playground import registry
 FORMATS = {
     "geojson": "playground.formats.geojson:GeoJSONWriter",
     "geojsonseq": "playground.formats.geojsonseq:GeoJSONSeqWriter",
+    "flatgeobuf": "playground.formats.flatgeobuf:FlatGeobufWriter",
+    "geoparquet": "playground.formats.geoparquet:GeoParquetWriter",
+    "csv": "playground.formats.csv:CSVWriter",
 }
 """Name to writer."""
 

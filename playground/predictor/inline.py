@@ -19,6 +19,7 @@ from playground.predictor.results import failed
 from playground.predictor.session import PredictorSpec
 from playground.predictor.state import OtherResult, Stateful
 from playground_interfaces import PredictError, Tile, loop
+from playground_interfaces.hooks import with_hooks
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class InlinePredictor(Stateful):
         try:
             module = importlib.import_module(self.spec.package)
             self._set(phase="constructing")
-            self._predictor = loop.find_class(module, self.spec.class_name)()
+            self._predictor = with_hooks(loop.find_class(module, self.spec.class_name)(), self.spec.hooks)
         except Exception as error:  # the partner's code may raise anything
             told = loop.describe(error)
             logger.exception("the predictor could not be loaded")

@@ -49,6 +49,7 @@ class PredictorSpec:
         workdir: the partner's project: the process's current directory, and first on its ``sys.path``.
         python: the partner's interpreter; empty for the first of python3 and python on PATH.
         environ: its environment; None for the server's own.
+        hooks: additional_checks, preprocessor, postprocessor -> the dotted name of a function of the partner's.
     """
 
     package: str
@@ -56,6 +57,7 @@ class PredictorSpec:
     workdir: Path
     python: str = ""
     environ: Mapping[str, str] | None = None
+    hooks: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def find_python(python: str = "") -> str:
@@ -114,7 +116,7 @@ class Session:
         """Tell the process what to load; yield what it says until it is ready, has failed, or is gone."""
         try:
             named = {"package": self.spec.package, "class": self.spec.class_name, "workdir": str(self.spec.workdir)}
-            self._wire.send({"op": "load", **named})
+            self._wire.send({"op": "load", **named, "hooks": dict(self.spec.hooks)})
             while True:
                 head, _ = self._wire.receive()
                 yield head

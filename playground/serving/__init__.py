@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from flask import Flask
+from flask import Blueprint, Flask
 
-from playground.pipeline import Pipeline
-from playground.predictor import Predictor
 from playground.registry import load
-from playground.serving import correlation, errors, watch
+from playground.serving import correlation, endpoints, errors, state, watch
 from playground.serving.state import Service
-from playground.settings import RunningSettings
-
-if TYPE_CHECKING:  # gunicorn.conf.py imports this package, and must not import Prometheus' library: see metrics.py
-    from playground.serving.metrics import Metrics
 
 BLUEPRINTS = {
     "predictions": "playground.serving.predictions:blueprint",
@@ -23,26 +17,34 @@ BLUEPRINTS = {
 }
 """Groups of endpoints; the next one is one module and one line here."""
 
+PER_PREDICTOR = ("predictions",)
+"""Those that each of several predictors has below its own address, too."""
+
 MAX_BODY = 32 * 1024 * 1024
 """Bytes: what App Engine lets through."""
 
 
-def create_app(settings: RunningSettings, pipeline: Pipeline, predictor: Predictor, metrics: Metrics) -> Flask:
+def create_app(services: Sequence[Service]) -> Flask:
     """The WSGI application.
 
     Args:
-        settings: the running service's.
-        pipeline: answers tiles and images.
-        predictor: asked for its state by the health endpoints.
-        metrics: where requests are counted.
+        services: the first answers at /predict; each that has an address of its own (PREDICTORS), below it.
     """
     app = Flask("playground", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.url_map.strict_slashes = False
-    app.extensions["playground"] = Service(settings, pipeline, predictor, metrics)
+    state.install(app, services)
+    settings, metrics = services[0].settings, services[0].metrics
     watch.install(app, metrics, settings.log_api_calls)
     correlation.install(app)
     errors.install(app)
     for target in BLUEPRINTS.values():
         app.register_blueprint(load(target))
+    for each in services:
+        if each.address:
+            around = Blueprint(state.blueprint_of(each), __name__, url_prefix=each.address)
+            for name in PER_PREDICTOR:
+                around.register_blueprint(load(BLUEPRINTS[name]))
+            app.register_blueprint(around)
+    endpoints.install(app, settings)
     return app

@@ -9,9 +9,10 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from playground.serving.endpoints import states as endpoints_states
 from playground.serving.json import json_response
 from playground.serving.lifecycle import is_draining
-from playground.serving.state import service
+from playground.serving.state import Service, service, services
 
 blueprint = Blueprint("health", __name__)
 
@@ -41,16 +42,27 @@ def alive() -> Response:
 @blueprint.get("/readiness_check")
 @blueprint.get("/api/v1/health")
 def ready() -> Response:
-    """200 only when the predictor can take a tile; the body says what it is doing, since when, and what went wrong."""
-    state = service().predictor.state()
-    is_ready = state.phase in ("ready", "busy") and not is_draining()
-    predictor: dict[str, Any] = dataclasses.asdict(state)
-    since = datetime.datetime.fromtimestamp(state.since, datetime.timezone.utc)
-    predictor["since"] = since.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    predictor["elapsed"] = round(time.time() - state.since, 3)
+    """200 only when every predictor can take a tile; the body says what each does, since when, and what went wrong."""
+    told = [_told(each) for each in services()]
+    is_ready = all(each["phase"] in ("ready", "busy") for each in told) and not is_draining()
     status = "draining" if is_draining() else "ready" if is_ready else "not ready"
-    body = {"status": status, "predictor": predictor}
+    body: dict[str, Any] = {"status": status, "predictor": told[0]}
+    if service().address:
+        body["predictors"] = {each.address: state for each, state in zip(services(), told, strict=True)}
+    if more := endpoints_states():
+        body["endpoints"] = more
     return json_response(body, 200 if is_ready else 503)
+
+
+def _told(one: Service) -> dict[str, Any]:
+    state = one.predictor.state()
+    since = datetime.datetime.fromtimestamp(state.since, datetime.timezone.utc)
+    told: dict[str, Any] = dataclasses.asdict(state)
+    told["since"] = since.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    told["elapsed"] = round(time.time() - state.since, 3)
+    if one.settings.metadata:
+        told["metadata"] = one.settings.metadata
+    return told
 
 
 @blueprint.get("/version")

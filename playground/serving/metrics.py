@@ -6,10 +6,11 @@ imported by app.py, in the worker, when ``metrics_folder`` has said so, and neve
 
 from __future__ import annotations
 
+import collections
 import os
 import platform
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -20,9 +21,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from playground.version import __version__
 
 if TYPE_CHECKING:
-    from playground.pipeline import Outcome, Pipeline
-    from playground.predictor import Predictor
-    from playground.settings import RunningSettings
+    from playground.pipeline import Outcome
+    from playground.serving.state import Service
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 """Seconds."""
@@ -127,22 +127,29 @@ class Metrics:
         """Count a predictor process that ended: crash, exit, timeout, memory, recycled."""
         self._restarts[cause].inc()
 
-    def follow(self, settings: RunningSettings, predictor: Predictor, pipeline: Pipeline) -> None:
-        """From now on, look at the predictor and the tiles once a second; a thread of this process does it."""
-        self._build.labels(__version__, platform.python_version(), settings.name).set(1)
+    def follow(self, name: str, services: Sequence[Service]) -> None:
+        """From now on, look at the predictors and the tiles once a second; a thread of this process does it."""
+        self._build.labels(__version__, platform.python_version(), name).set(1)
         self._workers.set(1)
 
         def sample() -> None:
-            self.sample(predictor, pipeline)
+            self.sample(services)
 
         threading.Thread(target=_every, args=[sample], name="metrics", daemon=True).start()
 
-    def sample(self, predictor: Predictor, pipeline: Pipeline) -> None:
+    def sample(self, services: Iterable[Service]) -> None:
         """Take over what others count."""
+        tiles: collections.Counter[str] = collections.Counter()
+        fetches: collections.Counter[str] = collections.Counter()
+        ready = waiting = 0
         with self._sampling:
-            self._ready.set(predictor.state().phase in ("ready", "busy"))
-            self._waiting.set(predictor.waiting())
-            tiles, fetches = pipeline.tile_counts()
+            for each in services:
+                ready += each.predictor.state().phase in ("ready", "busy")
+                waiting += each.predictor.waiting()
+                for sums, counts in zip((tiles, fetches), each.pipeline.tile_counts(), strict=True):
+                    sums.update(counts)
+            self._ready.set(ready)
+            self._waiting.set(waiting)
             self._advance(self._tiles, "tiles", tiles)
             self._advance(self._fetches, "fetches", fetches)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from playground.serving.state import service
+from playground.serving.state import service, services
 
 blueprint = Blueprint("monitoring", __name__)
 
@@ -12,7 +12,7 @@ blueprint = Blueprint("monitoring", __name__)
 @blueprint.get("/metrics")
 def metrics() -> Response:
     """The numbers of all workers, whichever of them answers; it waits for no predictor."""
-    found = service()
-    found.metrics.sample(found.predictor, found.pipeline)
-    body, media_type = found.metrics.render(request.headers.get("Accept", ""))
+    counted = service().metrics
+    counted.sample(services())
+    body, media_type = counted.render(request.headers.get("Accept", ""))
     return Response(body, content_type=media_type)

@@ -74,7 +74,7 @@ def install(app: Flask, metrics: Metrics, log_api_calls: bool) -> None:
     @app.before_request
     def begin() -> None:
         call()
-        if request.blueprint == PREDICTIONS:
+        if _predicts():
             metrics.in_progress.inc()
 
     @app.after_request
@@ -83,7 +83,7 @@ def install(app: Flask, metrics: Metrics, log_api_calls: bool) -> None:
         seconds = time.perf_counter() - known.began
         endpoint = (request.endpoint or "unknown").rpartition(".")[2]
         metrics.answered(endpoint, known.outcome)
-        predicts = request.blueprint == PREDICTIONS
+        predicts = _predicts()
         if predicts:
             metrics.predicted(seconds, known.result)
         status = response.status_code
@@ -94,8 +94,13 @@ def install(app: Flask, metrics: Metrics, log_api_calls: bool) -> None:
 
     @app.teardown_request
     def leave(error: BaseException | None) -> None:
-        if request.blueprint == PREDICTIONS:
+        if _predicts():
             metrics.in_progress.dec()
+
+
+def _predicts() -> bool:
+    """Whether the request is for a prediction; of several predictors each has a blueprint around its own."""
+    return (request.blueprint or "").endswith(PREDICTIONS)
 
 
 def log_call(known: Call, response: Response, seconds: float) -> None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from playground.settings.kinds import (
+    Block,
     Choice,
     Hidden,
     Kind,
@@ -16,6 +17,7 @@ from playground.settings.kinds import (
     Switch,
     Text,
     Whole,
+    is_attribute,
     is_dotted_name,
     is_headers,
     is_hosts,
@@ -31,6 +33,7 @@ from playground.settings.secret import Secret
 SERVICE_ID = Text("lowercase letters, digits and hyphens, at most 63, no hyphen at either end", is_service_id)
 PROJECT_ID = Text("a Google Cloud project id: 6 to 30 lowercase letters, digits and hyphens", is_project_id)
 ONE_LINE = "one line of text"
+DOTTED = "the name of a function, like ship_detection.hooks.sharpen"
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,32 @@ class PredictorSettings:
             "process: the predictor runs in a process of its own; none: inside the server, for debuggers",
         ),
     )
+    preprocessor: str | None = field(
+        default=None,
+        metadata=about("preprocessor", Text(DOTTED, is_attribute), "called with each tile; returns the one to predict"),
+    )
+    postprocessor: str | None = field(
+        default=None,
+        metadata=about(
+            "postprocessor",
+            Text(DOTTED, is_attribute),
+            "called with each result and its tile; returns the result to answer",
+        ),
+    )
+    additional_checks: str | None = field(
+        default=None,
+        metadata=about(
+            "additional_checks",
+            Text(DOTTED, is_attribute),
+            "called with each tile; raises PredictError or ValueError for one that shall not be predicted",
+        ),
+    )
+    metadata: dict[str, Any] | None = field(
+        default=None,
+        metadata=about(
+            "metadata", Block("a mapping"), "what shall be known of the predictor: readiness and describe show it"
+        ),
+    )
     workers: int = field(
         default=2, metadata=about("workers", Whole(1, 64), "server processes, each with its predictor")
     )
@@ -133,6 +162,22 @@ class PredictorSettings:
         default="sample",
         metadata=about(
             "WARMUP", Choice(("sample", "none")), "sample: a grey tile is predicted before the service is ready"
+        ),
+    )
+    predictors: list[dict[str, Any]] | None = field(
+        default=None,
+        metadata=about(
+            "PREDICTORS",
+            Block("a list of mappings: name, namespace, version, and settings of each predictor's own", many=True),
+            "several predictors in one service, each at /namespace/name/version/; the first answers at /predict too",
+        ),
+    )
+    endpoints: list[dict[str, Any]] | None = field(
+        default=None,
+        metadata=about(
+            "ENDPOINTS",
+            Block("a list of mappings: class, action, and namespace, name, version", many=True),
+            "endpoints that are no prediction: classes of the server's own Python, see partner.md",
         ),
     )
     max_requests: int = field(
@@ -196,11 +241,19 @@ class ServiceSettings(PredictorSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class RunningSettings(PredictorSettings):
-    """What the running service needs, from its app.yaml and its environment."""
+    """What the running service needs, from its app.yaml and its environment.
+
+    ``several`` are the same for each predictor of PREDICTORS: what it says about itself wins over the rest.
+    The service's own values are then those of the first.
+    """
 
     name: str = field(
         metadata=about("service", SERVICE_ID, "the service's name; by default from the package's", env="GAE_SERVICE")
     )
+    namespace: str = ""
+    predictor_name: str = ""
+    predictor_version: str = ""
+    several: tuple[RunningSettings, ...] = ()
     project_name: str | None = field(
         default=None,
         metadata=about("PROJECT_NAME", Text(ONE_LINE, is_printable), "the Google Cloud project that the service is in"),

@@ -6,6 +6,7 @@ and ``parse(text)`` for one from the environment, where everything is text. Both
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 from collections.abc import Callable
@@ -147,6 +148,35 @@ class Hidden:
         return self.check(text.strip())
 
 
+@dataclass(frozen=True)
+class Block:
+    """A mapping with keys of its own choice, or (``many``) a list of such; in the environment, JSON."""
+
+    allowed: str
+    many: bool = False
+
+    def check(self, value: object) -> object:
+        blocks = value if self.many else [value]
+        if not isinstance(blocks, list) or not blocks or not all(isinstance(block, dict) and block for block in blocks):
+            raise ValueError(self.allowed)
+        return _plain_numbers(value)
+
+    def parse(self, text: str) -> object:
+        try:
+            return self.check(json.loads(text))
+        except RecursionError:
+            raise ValueError(self.allowed) from None
+
+
+def _plain_numbers(value: object) -> object:
+    """The same with floats in place of decimals, as JSON has them."""
+    if isinstance(value, dict):
+        return {str(key): _plain_numbers(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain_numbers(each) for each in value]
+    return float(value) if isinstance(value, Decimal) else value
+
+
 def is_python_name(text: str) -> bool:
     """Whether Python accepts ``text`` as the name of a class."""
     return text.isidentifier() and not keyword.iskeyword(text)
@@ -155,6 +185,17 @@ def is_python_name(text: str) -> bool:
 def is_dotted_name(text: str) -> bool:
     """Whether Python accepts ``text`` after ``import``."""
     return all(is_python_name(part) for part in text.split("."))
+
+
+def is_attribute(text: str) -> bool:
+    """Whether ``text`` names something in a module: ``package.module.name`` or ``package.module:name``."""
+    module, _, name = text.rpartition(":") if ":" in text else text.rpartition(".")
+    return is_dotted_name(module) and is_python_name(name)
+
+
+def is_path_part(text: str) -> bool:
+    """Whether ``text`` can be one part of an address, as it is."""
+    return bool(re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62})", text))
 
 
 def is_printable(text: str) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -15,6 +16,7 @@ from playground.errors import SettingsError
 from playground.settings.fields import (
     REQUIRED,
     About,
+    PredictorSettings,
     Resources,
     RunningSettings,
     ServiceSettings,
@@ -22,6 +24,7 @@ from playground.settings.fields import (
     settings_of,
 )
 from playground.settings.kinds import Hidden, Number, Text, Whole
+from playground.settings.several import read_several
 from playground.settings.yaml_lines import Entry, load_entries
 
 
@@ -67,9 +70,13 @@ def load_service(path: Path, rules: Sequence[Rule] = ()) -> ServiceSettings:
                 problems.append(
                     f"{place}: found {entry.found}, allowed: {definition.allowed}{_quotes(entry, definition)}"
                 )
-    for key in REQUIRED:
-        if key not in lines:
-            problems.append(f"{path}: {key}: missing, needed: {known[key][1].allowed}")
+    several, wrong = read_several(values.get("PREDICTORS") or [])
+    problems += [f"{path}: {problem}" for problem in wrong]
+    for place, definition in _missing(several, lines):
+        problems.append(f"{path}: {place}: missing, needed: {definition.allowed}")
+    for key, (attribute, _) in known.items():
+        if several and key not in lines and attribute in several[0]:
+            values[key] = several[0][attribute]  # what stands for the service where one predictor is meant
     if "name" not in lines:
         values["name"] = _service_id(values.get("image") or values.get("PREDICTOR_PACKAGE") or "service")
     complete = {key: value for key, value in defaults_of(ServiceSettings).items() if key not in lines} | values
@@ -95,6 +102,8 @@ def load_running(config_path: Path | None, environ: Mapping[str, str]) -> Runnin
     known = settings_of(RunningSettings)
     problems: list[str] = []
     values: dict[str, Any] = {}
+    given: set[str] = set()
+    where = f"{config_path} and the environment" if config_path else "the environment"
     entries = _flat(load_entries(config_path), "env_variables", config_path, problems) if config_path else ()
     by_key = {entry.key: entry for entry in entries}
     for key, (attribute, definition) in known.items():
@@ -109,18 +118,30 @@ def load_running(config_path: Path | None, environ: Mapping[str, str]) -> Runnin
             place, found = f"{config_path}:{flat.line}: {key}", flat.found
             read = partial(definition.kind.check, flat.value)
         else:
-            if key in REQUIRED:
-                where = f"{config_path} and the environment" if config_path else "the environment"
-                problems.append(f"{key}: missing in {where}, needed: {definition.allowed}")
             continue
+        given.add(key)
         try:
             values[attribute] = read()
         except ValueError:
             found = "***" if isinstance(definition.kind, Hidden) else found
             problems.append(f"{place}: found {found}, allowed: {definition.allowed}")
+    several, wrong = read_several(values.get("predictors") or [])
+    missing = [f"{place}: missing in {where}, needed: {each.allowed}" for place, each in _missing(several, given)]
+    problems = [*missing, *problems, *wrong]
     _raise_if(problems, config_path or "the environment")
-    values.setdefault("name", _service_id(values["predictor_package"]))
-    return RunningSettings(**values)
+    first = several[0] if several else {}
+    values.setdefault("name", _service_id(values.get("predictor_package") or first["predictor_package"]))
+    each = tuple(RunningSettings(**{"namespace": values["name"]} | values | own) for own in several)
+    return dataclasses.replace(each[0], several=each) if each else RunningSettings(**values)
+
+
+def _missing(several: Sequence[Mapping[str, Any]], given: Container[str]) -> Iterator[tuple[str, About]]:
+    """Required settings that neither the service nor one of its predictors has: where, and the definition."""
+    for key in REQUIRED:
+        attribute, definition = settings_of(PredictorSettings)[key]
+        for number, own in enumerate(several or [{}], 1):
+            if key not in given and attribute not in own:
+                yield (f"PREDICTORS, {number}. predictor: {key}" if several else key), definition
 
 
 def read_number(key: str, environ: Mapping[str, str], default: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,10 @@ from playground.errors import SettingsError
 # "workers = 2": the Gunicorn block of a partner's readme is Python; pasted as it is, it is read as "workers: 2".
 _PYTHON_LINE = re.compile(r"^([A-Za-z_]+)[ \t]*=[ \t]*(?=[^=\s])", re.MULTILINE)
 
+MOST_VALUES = 10_000
+"""In one list or mapping; a few lines of anchors can stand for billions (and an anchor may contain itself)."""
+DEEPEST = 20
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -22,7 +27,7 @@ class Entry:
 
     Attributes:
         key: as written; a key inside a mapping carries the mapping's key and a dot in front (``resources.cpu``).
-        value: None, bool, int, Decimal, str, list (its entries not read) or dict (likewise, see ``inner``).
+        value: None, bool, int, Decimal, str, or a list or dict of such.
         raw: the value as text, as the environment would hold it; None for lists and mappings.
         found: the value as the file shows it, for error messages.
         line: counted from 1.
@@ -97,7 +102,7 @@ def _in_words(error: yaml.YAMLError, text: str) -> tuple[int | None, str]:
 
 def _entries(node: yaml.MappingNode, prefix: str, depth: int) -> Iterator[Entry]:
     for key_node, value_node in node.value:
-        key = prefix + (str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "a list or mapping")
+        key = prefix + _scalar_key(key_node)
         line = key_node.start_mark.line + 1
         if isinstance(value_node, yaml.ScalarNode):
             value, found = _scalar(value_node)
@@ -105,9 +110,32 @@ def _entries(node: yaml.MappingNode, prefix: str, depth: int) -> Iterator[Entry]
         elif isinstance(value_node, yaml.MappingNode):
             # Two levels are all that a settings file has; an anchor may even contain itself.
             inner = tuple(_entries(value_node, f"{key}.", depth + 1)) if depth == 0 else ()
-            yield Entry(key, {}, None, "a mapping", line, inner)
+            yield Entry(key, _plain(value_node), None, "a mapping", line, inner)
         else:
-            yield Entry(key, [], None, "a list", line)
+            yield Entry(key, _plain(value_node), None, "a list", line)
+
+
+def _plain(node: yaml.Node) -> object:
+    """A list or mapping with all that is in it; an empty one where anchors make more of it than a person writes."""
+    count = itertools.count()
+
+    def read(each: yaml.Node, depth: int) -> object:
+        if next(count) > MOST_VALUES or depth > DEEPEST:
+            raise OverflowError
+        if isinstance(each, yaml.ScalarNode):
+            return _scalar(each)[0]
+        if isinstance(each, yaml.SequenceNode):
+            return [read(item, depth + 1) for item in each.value]
+        return {_scalar_key(key): read(item, depth + 1) for key, item in each.value}
+
+    try:
+        return read(node, 0)
+    except OverflowError:
+        return [] if isinstance(node, yaml.SequenceNode) else {}
+
+
+def _scalar_key(node: yaml.Node) -> str:
+    return str(node.value) if isinstance(node, yaml.ScalarNode) else "a list or mapping"
 
 
 def _scalar(node: yaml.ScalarNode) -> tuple[object, str]:

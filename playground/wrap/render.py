@@ -10,11 +10,11 @@ from jinja2 import Environment, StrictUndefined
 from playground import resources
 from playground.errors import GenerateError
 from playground.settings import PredictorSettings, ServiceSettings
-from playground.settings.fields import defaults_of
+from playground.settings.fields import defaults_of, settings_of
 from playground.version import __version__
 from playground.wrap.wheel import wheel_bytes
 
-LIMITS = ("fetch_timeout", "predict_timeout", "load_timeout", "max_requests", "memory_limit_mb")
+IN_GUNICORN_CONF = ("workers", "backlog", "timeout")
 
 
 def render_context(settings: ServiceSettings, project: str | None = None) -> dict[str, bytes]:
@@ -63,10 +63,10 @@ def environment(settings: ServiceSettings, project: str | None = None) -> dict[s
     }
     # Settings that few services need are written where they differ from the default.
     defaults = defaults_of(PredictorSettings)
-    for key in ("PREDICTOR_ISOLATION", "WARMUP", *LIMITS):
-        value = getattr(settings, key.lower())
-        if value != defaults[key]:
-            variables[key.upper()] = str(value)
+    for key, (attribute, definition) in settings_of(PredictorSettings).items():
+        value = getattr(settings, attribute)
+        if definition.env not in variables and key not in IN_GUNICORN_CONF and value != defaults[key]:
+            variables[definition.env] = json.dumps(value) if isinstance(value, dict | list) else str(value)
     return {key: value for key, value in variables.items() if value is not None}
 
 
@@ -88,7 +88,7 @@ def _dockerfile(settings: ServiceSettings, image: str) -> str:
 
 def _gunicorn_conf(settings: ServiceSettings) -> str:
     text = resources.read("gunicorn.conf.py").decode()
-    for key in ("workers", "backlog", "timeout"):
+    for key in IN_GUNICORN_CONF:
         text = _substitute(rf'boot\.number\("{key}", [0-9]+\)', f'boot.number("{key}", {getattr(settings, key)})', text)
     return text
 

@@ -1,0 +1,114 @@
+"""Features as columns, for formats that must know every property and its type before the first feature is written."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import orjson
+import shapely
+
+BATCH = 16_384
+"""Features in memory at once."""
+IN_MEMORY = 16 * 2**20
+"""Bytes of features that wait in memory; more wait in a temporary file."""
+KINDS = ("bool", "int", "float", "text", "texts")
+"""What a column holds: ``texts`` are lists of text; ``text`` is also JSON, where values are of several kinds."""
+MOST = 2**63 - 1
+
+Batch = tuple[np.ndarray[Any, np.dtype[Any]], dict[str, list[Any]]]
+"""The geometries (shapely's, None for null) of some features, and their properties by column."""
+
+
+class Spool:
+    """Takes features a few at a time and gives them back in batches, once the columns of all are known.
+
+    A feature's ``id`` is a column of its own; a property that is called ``id`` or ``geometry`` gets an underscore.
+
+    Args:
+        lists: whether the format has lists of text; else they become JSON.
+    """
+
+    def __init__(self, lists: bool = True) -> None:
+        self._lists = lists
+        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed by close()
+        self._kinds: dict[str, str] = {}
+        self.geometry_types: set[str] = set()
+        """Those met so far; empty for null."""
+
+    def add(self, features: Iterable[dict[str, Any]]) -> None:
+        """Take features as GeoJSON has them, in lon/lat; their coordinates may be numpy arrays."""
+        for feature in features:
+            row = _row(feature)
+            for name, value in row.items():
+                if value is not None:
+                    self._kinds[name] = _wider(self._kinds.get(name), _kind(value))
+                else:
+                    self._kinds.setdefault(name, "")
+            geometry = feature.get("geometry")
+            self.geometry_types.add(geometry["type"] if geometry else "")
+            self._file.write(
+                orjson.dumps((geometry, row), option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
+            )
+
+    def columns(self) -> dict[str, str]:
+        """Name -> kind, in the order in which the names were first seen; of nothing but null: text."""
+        spelt = {"": "text", **({} if self._lists else {"texts": "text"})}
+        return {name: spelt.get(kind, kind) for name, kind in self._kinds.items()}
+
+    def bounds(self) -> list[float] | None:
+        """(west, south, east, north) of all; None where there is no geometry."""
+        every = [shapely.total_bounds(geometries) for geometries, _ in self.batches()]
+        known = np.array([each for each in every if not np.isnan(each).any()]).reshape(-1, 4)
+        return [*known[:, :2].min(0).tolist(), *known[:, 2:].max(0).tolist()] if len(known) else None
+
+    def batches(self) -> Iterator[Batch]:
+        """All features in order, BATCH at a time."""
+        columns = self.columns()
+        self._file.seek(0)
+        while lines := [line for _, line in zip(range(BATCH), self._file, strict=False)]:
+            rows = [orjson.loads(line) for line in lines]
+            texts = np.array([None if row[0] is None else orjson.dumps(row[0]).decode() for row in rows], object)
+            geometries = shapely.from_geojson(texts)
+            yield (
+                geometries,
+                {name: [_value(row[1].get(name), kind) for row in rows] for name, kind in columns.items()},
+            )
+
+    def close(self) -> None:
+        """Forget them."""
+        self._file.close()
+
+
+def _row(feature: dict[str, Any]) -> dict[str, Any]:
+    row = {} if feature.get("id") is None else {"id": feature["id"]}
+    for name, value in (feature.get("properties") or {}).items():
+        row[f"{name}_" if name in ("id", "geometry") else name] = value
+    return row
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int) and abs(value) <= MOST:
+        return "int"
+    if isinstance(value, float):
+        return "float"
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return "texts"
+    return "text"
+
+
+def _wider(one: str | None, other: str) -> str:
+    """The kind that holds both."""
+    if not one or one == other:
+        return other
+    return "float" if {one, other} == {"int", "float"} else "text"
+
+
+def _value(value: Any, kind: str) -> Any:
+    if value is None or (kind != "text" and kind in KINDS):
+        return value
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
