@@ -94,7 +94,7 @@ class LocalEngine:
         ours, theirs = socket.socketpair()
         with theirs:
             process = subprocess.Popen(
-                [sys.executable, "-m", "playground.area.engines.worker", str(theirs.fileno())],
+                [sys.executable, "-m", "playground.area.engines.process", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},

@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import pickle
-import signal
-import socket
-import sys
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.connection import Connection
 
 import mercantile
-import msgspec
 
 from playground.area.outcome import Job, Outcome, failed
 from playground.area.parts import cut
@@ -104,48 +96,3 @@ class TileWorker:
         self._predictor.close()
         if self._engine is not None:
             self._engine.close()
-
-
-def main(descriptor: int) -> None:
-    """A worker process: jobs come in through a socket, outcomes go out; it ends with the socket."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the run, which then closes the socket
-    pipe = Connection(descriptor)
-    encode, decode = msgspec.msgpack.encode, msgspec.msgpack.Decoder(list[Job]).decode
-    sending = threading.Lock()
-
-    def say(kind: bytes, data: bytes) -> None:
-        with sending:
-            try:
-                pipe.send_bytes(kind + data)
-            except OSError:
-                pass  # nobody listens any more; the main loop sees it, too
-
-    worker: TileWorker | None = None
-    try:
-        try:
-            worker = TileWorker(pickle.loads(pipe.recv_bytes()))  # noqa: S301 - from the process that started this one
-            worker.start()
-        except PlaygroundError as error:
-            say(b"E", encode((error.message, error.hint)))
-            return
-        say(b"R", encode(worker.threads))
-        predict = worker.predict
-
-        def work(job: Job) -> None:
-            say(b"O", encode(predict(job)))
-
-        with ThreadPoolExecutor(worker.threads) as pool:
-            try:
-                while True:
-                    for job in decode(pipe.recv_bytes()):
-                        pool.submit(work, job)
-            except (EOFError, OSError):
-                worker.close()
-                pool.shutdown(wait=False, cancel_futures=True)
-    finally:
-        if worker is not None:
-            worker.close()
-
-
-if __name__ == "__main__":
-    main(socket.socket(fileno=int(sys.argv[1])).detach())

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import shutil
 import sqlite3
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from playground.area.report import Report, write_table
 from playground.area.schedule import Schedule
 from playground.area.seams import Merge, Seams
 from playground.area.sweep import Done, Sweep
-from playground.errors import AreaError
+from playground.errors import AreaError, PlaygroundError
 
 TRIES = 4
 """Times that a tile is asked for while it fails for reasons that may pass."""
@@ -71,6 +73,7 @@ class AreaRun:
         make_engine: makes who predicts, told how many tiles are to come.
         journal: where the journal is kept.
         resume: go on with the journal that is there, trying failed tiles again.
+        scratch: remove the journal's folder with the run.
         observe: called now and then, with this run.
 
     Raises:
@@ -84,6 +87,7 @@ class AreaRun:
         journal: Path,
         *,
         resume: bool = False,
+        scratch: bool = False,
         observe: Callable[[AreaRun], None] = lambda run: None,
     ) -> None:
         self.plan = plan
@@ -99,6 +103,9 @@ class AreaRun:
         self._buffer: list[Outcome] = []
         self._written = time.monotonic()
         self._stopping = False
+        self._began = 0.0
+        if scratch:
+            weakref.finalize(self, shutil.rmtree, journal.parent, True)
         self.report = Report(asked, left=asked)
         self.report.count(self._journal)
         self.resumed = asked - self.report.left
@@ -107,6 +114,28 @@ class AreaRun:
     def stop(self) -> None:
         """End soon, resumable; from any thread or signal handler."""
         self._stopping = True
+
+    def rate(self) -> float:
+        """Tiles a second, so far."""
+        seconds = time.monotonic() - self._began
+        return self.report.predicted / seconds if self._began and seconds else 0.0
+
+    def expected_seconds(self) -> float:
+        """Seconds of work that are left, by what the tiles of earlier runs took; 0 if there are none."""
+        done = self.report.asked - self.report.left
+        return self.report.left * float(self.report.details["tile_seconds"]) / done if done else 0.0
+
+    def to_geopandas(self) -> Any:
+        """All objects as a GeoDataFrame (EPSG:4326).
+
+        Raises:
+            PlaygroundError: geopandas is not installed.
+        """
+        try:
+            import geopandas  # noqa: PLC0415
+        except ImportError as error:
+            raise PlaygroundError("geopandas is not installed", "pip install geopandas") from error
+        return geopandas.GeoDataFrame.from_features(list(self), crs="EPSG:4326")
 
     def __iter__(self) -> Iterator[Feature]:
         for batch in self.batches():
@@ -118,7 +147,7 @@ class AreaRun:
         Raises:
             PlaygroundError: the predictor cannot be loaded; the disk is full.
         """
-        began = time.monotonic()
+        self._began = time.monotonic()
         sweep = Sweep(self.plan.area, self._journal, self._seams)
         try:
             if self.report.left:
@@ -129,7 +158,7 @@ class AreaRun:
         except sqlite3.Error as error:
             raise AreaError(f"the journal {self._journal.path} cannot be written: {error}", _RESUME) from error
         finally:
-            self.report.seconds = round(time.monotonic() - began, 3)
+            self.report.seconds = round(time.monotonic() - self._began, 3)
             with contextlib.suppress(sqlite3.Error):
                 self.report.count(self._journal)
             self.report.joined = self._seams.counts["joined"]
