@@ -6,6 +6,7 @@ by the same number and nothing hangs on the last bit of a float.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import mercantile
@@ -85,13 +86,14 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Pieces).decode
 
 
-def cut(features: list[Feature], tile: mercantile.Tile, size: int, padding: int) -> Pieces:
+def cut(features: list[Feature], tile: mercantile.Tile, size: int, padding: int, missing: Iterable[str] = ()) -> Pieces:
     """Sort a tile's features by whose they are.
 
     Args:
         features: valid features in pixels of the padded image, as ``answers.normalize`` gives them, plain lists.
         size: pixels along the tile's side.
         padding: pixels added on each side.
+        missing: neighbours without imagery, of NW N NE W E SW S SE: what is seen there is made up.
     """
     pieces = Pieces(size)
     if not features:
@@ -126,6 +128,7 @@ def cut(features: list[Feature], tile: mercantile.Tile, size: int, padding: int)
         low, high = -padding * unit, UNITS + padding * unit
         whole = _all(bounds > low) & _all(bounds < high)
         seen = shapes[crossing]
+        blind = {*missing, *_off_the_map(tile)}
         inner = [_runs(seen, edge, -BESIDE) for edge in range(4)]
         # A predictor that keeps to the core itself tells as little about beyond as one without padding.
         tells = padding > 0 and bool(((bounds < 0) | (bounds > UNITS)).any())
@@ -140,11 +143,26 @@ def cut(features: list[Feature], tile: mercantile.Tile, size: int, padding: int)
                     _at(outer, place) if outer else None,
                     (int(middles[index, 0]), int(middles[index, 1])),
                     bool(whole[index]),
-                    is_box(seen[place]),
+                    is_box(seen[place]) and blind.isdisjoint(_reached(bounds[index])),
                     _properties(features[index]),
                 )
             )
     return pieces
+
+
+def _off_the_map(tile: mercantile.Tile) -> tuple[str, ...]:
+    """The neighbours that no map has, beyond its top and bottom."""
+    north = ("NW", "N", "NE") if tile.y == 0 else ()
+    south = ("SW", "S", "SE") if tile.y == 2**tile.z - 1 else ()
+    return north + south
+
+
+def _reached(bounds: FloatArray) -> Iterator[str]:
+    """The neighbours that bounds, in units, reach into."""
+    west, north, east, south = bounds.tolist()
+    rows = [name for name, reached in (("N", north < 0), ("", True), ("S", south > UNITS)) if reached]
+    columns = [name for name, reached in (("W", west < 0), ("", True), ("E", east > UNITS)) if reached]
+    yield from (row + column for row in rows for column in columns if row + column)
 
 
 def _all(marks: Any) -> npt.NDArray[np.bool_]:

@@ -185,7 +185,7 @@ def outcome_of(job: Job, zoom: int, body: dict[str, Any]) -> Outcome:
         for feature, shape in zip(given, pixels, strict=True)
     ]
     answer = answers.normalize(features, answers.Frame(None, size + 2 * padding, padding))
-    pieces = cut(answer.features(), tile, size, padding)
+    pieces = cut(answer.features(), tile, size, padding, report.get("missing_neighbours", ()))
     return Outcome(
         job,
         "ok",

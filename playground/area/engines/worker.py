@@ -77,7 +77,8 @@ class TileWorker:
             pieces = None
             if report["features_out"]:
                 frame = outcome.tile
-                pieces = cut(outcome.answer.features(), tile, frame["size"], frame["padding"]).dumps()
+                missing = report.get("missing_neighbours", ())
+                pieces = cut(outcome.answer.features(), tile, frame["size"], frame["padding"], missing).dumps()
         except PlaygroundError as error:
             return failed(job, error, time.monotonic() - began)
         except Exception as error:  # noqa: BLE001 - one tile that trips us up must not end a run of a million
