@@ -29,7 +29,8 @@ def load_config() -> RunningSettings:
 
 def load_process(config: RunningSettings) -> Predictor:
     """The predictor of PREDICTOR_PACKAGE and PREDICTOR_CLASS, loading in the background, stopped with this process."""
-    environ = {name: value for name, value in os.environ.items() if name != metrics_folder.VARIABLE}
+    ours = {metrics_folder.VARIABLE} | ({"API_KEYS"} if config.auth == "api-key" else set())
+    environ = {name: value for name, value in os.environ.items() if name not in ours}
     spec = PredictorSpec(
         config.predictor_package,
         config.predictor_class,

@@ -3,6 +3,8 @@
     PlaygroundError
     ├── SettingsError               service.yaml, app.yaml or the environment: all problems at once
     ├── GenerateError               a build context cannot be written
+    ├── CertificateError            what is to be promoted was not checked, or did not pass
+    ├── DeployError                 a deployment cannot begin, or was stopped; traffic is as it was
     ├── FormatError                 features cannot be written in this format
     ├── RequestError                what the caller sent
     │   ├── PayloadError            not the JSON, or not the keys, that the service reads
@@ -10,6 +12,11 @@
     │   ├── AreaError               an area that is none: no bbox, GeoJSON or list of tiles
     │   ├── UrlRefusedError         a URL that this service does not fetch from
     │   └── ImageError              bytes that are no readable image, or too large a one
+    ├── AccessError                 who may ask, and how often
+    │   ├── UnauthenticatedError    no credentials, or not valid ones
+    │   ├── ForbiddenError          valid credentials that are not enough for this
+    │   ├── RateLimitedError        asked too often
+    │   └── KeysUnavailableError    what proves credentials cannot be fetched now
     ├── TileNotFoundError           no imagery here
     ├── TileSourceError             the tile source failed; later it may work
     │   ├── TileTimeoutError        the tile source did not answer in time
@@ -59,6 +66,14 @@ class GenerateError(PlaygroundError):
     """A build context cannot be written."""
 
 
+class CertificateError(PlaygroundError):
+    """What is to be promoted was not checked, or did not pass."""
+
+
+class DeployError(PlaygroundError):
+    """A deployment cannot begin, or was stopped; the traffic is as it was."""
+
+
 class FormatError(PlaygroundError):
     """Features cannot be written in this format."""
 
@@ -85,6 +100,26 @@ class UrlRefusedError(RequestError):
 
 class ImageError(RequestError):
     """Bytes that are no readable image, or too large a one."""
+
+
+class AccessError(PlaygroundError):
+    """The caller may not have this, or not now."""
+
+
+class UnauthenticatedError(AccessError):
+    """No credentials, or not valid ones."""
+
+
+class ForbiddenError(AccessError):
+    """Valid credentials that are not enough for this."""
+
+
+class RateLimitedError(AccessError):
+    """The caller asked too often."""
+
+
+class KeysUnavailableError(AccessError):
+    """The keys that prove a caller's credentials cannot be fetched now."""
 
 
 class TileNotFoundError(PlaygroundError):

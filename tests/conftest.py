@@ -137,6 +137,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
             "PREDICTOR_PYTHON": sys.executable,
             "WORKERS": "1",
             "ZOOM_LEVEL": "3",
+            "AUTH": "none",
             **environ,
         }
         log = tmp_path_factory.mktemp("service") / "log"

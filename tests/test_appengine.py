@@ -23,7 +23,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
 
     def read(text: str, project: str | None = None) -> ServiceSettings:
-        Path("service.yaml").write_text(LEAST + text)
+        Path("service.yaml").write_text(f"{LEAST}{text}\nAUTH: none\n")
         return load_service(Path("service.yaml"), appengine.rules(project))
 
     return read

@@ -140,6 +140,7 @@ def test_a_service_with_secrets_that_cannot_work_says_which(serve, tmp_path, env
         "127.0.0.1:0",
     ]
     needed = {"PREDICTOR_PACKAGE": "a", "PREDICTOR_CLASS": "B", "ZOOM_LEVEL": "1", "TILES": "https://a.example/{q}"}
+    needed["AUTH"] = "none"
     done = subprocess.run(
         [*command, "app:APP"], cwd=tmp_path, env=needed | environ, capture_output=True, text=True, timeout=60
     )

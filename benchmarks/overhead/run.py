@@ -65,7 +65,7 @@ def server(arguments: list[str], cwd: Path, environ: dict[str, str]) -> Iterator
         "error",
         *arguments,
     ]
-    process = subprocess.Popen(command, cwd=cwd, env={**os.environ, **environ})
+    process = subprocess.Popen(command, cwd=cwd, env={**os.environ, "AUTH": "none", **environ})
     try:
         deadline = time.monotonic() + 60
         while True:

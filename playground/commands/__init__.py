@@ -14,6 +14,7 @@ from playground.version import __version__
 COMMANDS = {
     "generate": ("playground.commands.generate:generate", "Write the build context of a partner's service."),
     "lint": ("playground.commands.lint:lint", "Hold a build context against the rules of App Engine Flex."),
+    "deploy": ("playground.commands.deploy:deploy", "Deploy a build context: plan, test, traffic in stages, way back."),
     "serve": ("playground.commands.serve:serve", "Run the service on this machine, without Docker."),
     "predict": ("playground.commands.predict:predict", "Predict one tile, one place or one image file."),
     "run": ("playground.commands.run:run", "Predict all tiles of an area and join what they show."),

@@ -10,7 +10,7 @@ from rich.markup import escape
 from playground.commands.console import console, project_option
 from playground.settings import load_service
 from playground.wrap import appengine
-from playground.wrap.render import render_context
+from playground.wrap.render import render_cloudbuild, render_context
 from playground.wrap.write import write_files
 
 
@@ -18,8 +18,9 @@ from playground.wrap.write import write_files
 @click.argument("service", type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The folder to write.")
 @project_option("The Google Cloud project that the service goes to.")
+@click.option("--cloudbuild", is_flag=True, help="Write OUT-cloudbuild/cloudbuild.yaml, too: Cloud Build builds.")
 @click.option("--force", is_flag=True, help="Write into a folder that holds other files, or files changed by hand.")
-def generate(service: Path, out: Path, project: str | None, force: bool) -> None:
+def generate(service: Path, out: Path, project: str | None, cloudbuild: bool, force: bool) -> None:
     """Write the build context of a partner's service: Dockerfile, app.yaml, the server and all it needs.
 
     SERVICE is the partner's service.yaml. Prints the folder.
@@ -27,6 +28,11 @@ def generate(service: Path, out: Path, project: str | None, force: bool) -> None
     settings = load_service(service, appengine.rules(project))
     for warning in settings.warnings:
         console.print(f"[bold yellow]warning:[/] {escape(warning)}", soft_wrap=True)
-    for name in write_files(render_context(settings, project), out, force):
-        console.print(f"  [green]wrote[/] {escape(str(out / name))}", soft_wrap=True)
+    written = [out / name for name in write_files(render_context(settings, project), out, force)]
+    if cloudbuild:
+        beside = out.with_name(f"{out.name}-cloudbuild")
+        files = render_cloudbuild(settings, f"../{out.name}", project)
+        written += [beside / name for name in write_files(files, beside, force)]
+    for path in written:
+        console.print(f"  [green]wrote[/] {escape(str(path))}", soft_wrap=True)
     click.echo(out)

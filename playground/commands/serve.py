@@ -33,8 +33,12 @@ def serve(path: Path | None, predictor: str | None, host: str, port: int, **opti
     The predictor runs in --python, in the folder of its service.yaml (else the current one). Ctrl-C ends it.
     """
     target = find_target(path, predictor, options)
+    if predictor is not None:  # there is no file that could say it
+        target.environ.setdefault("AUTH", os.environ.get("AUTH") or "none")
     settings = target.running_settings()  # what is wrong is said now, once, and not by every worker
     target.environ.setdefault("PREDICTOR_PYTHON", settings.predictor_python or sys.executable)
+    if host not in ("127.0.0.1", "::1", "localhost") and (os.environ.get("AUTH") or settings.auth or "none") == "none":
+        console.print(f"[bold yellow]warning:[/] AUTH is none: whoever reaches {escape(host)} may use the service")
     with tempfile.TemporaryDirectory(prefix="playground-serve-") as scratch:
         # A predictor alone has no files of its own: those of this library serve it, told by the environment.
         context = target.context or resources.root()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from flask import Blueprint, Flask
 
 from playground.registry import load
-from playground.serving import correlation, endpoints, errors, state, watch
+from playground.serving import correlation, endpoints, errors, guard, state, watch
 from playground.serving.state import Service
 
 BLUEPRINTS = {
@@ -38,6 +38,7 @@ def create_app(services: Sequence[Service]) -> Flask:
     watch.install(app, metrics, settings.log_api_calls)
     correlation.install(app)
     errors.install(app)
+    guard.install(app, settings)
     for target in BLUEPRINTS.values():
         app.register_blueprint(load(target))
     for each in services:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from playground.errors import SettingsError
+from playground.serving import guard
 from playground.settings import load_running, read_number, read_setting
 
 
@@ -81,7 +82,7 @@ def check_settings(folder: Path) -> None:
         SystemExit: with every problem, a line each.
     """
     try:
-        load_running(find_config(folder), os.environ)
+        guard.check(load_running(find_config(folder), os.environ))
     except SettingsError as error:
         raise SystemExit("\n  ".join([f"the service cannot start: {error.message}", *error.problems])) from None
 

@@ -19,6 +19,10 @@ from playground.serving.watch import call
 
 STATUS: dict[type[errors.PlaygroundError], int] = {
     errors.RequestError: 400,
+    errors.UnauthenticatedError: 401,
+    errors.ForbiddenError: 403,
+    errors.RateLimitedError: 429,
+    errors.KeysUnavailableError: 503,
     errors.TileNotFoundError: 404,
     errors.TileSourceError: 502,
     errors.TileTimeoutError: 504,
@@ -33,6 +37,10 @@ STATUS: dict[type[errors.PlaygroundError], int] = {
 }
 OUTCOME: dict[type[errors.PlaygroundError], str] = {
     errors.RequestError: "bad_request",
+    errors.UnauthenticatedError: "unauthenticated",
+    errors.ForbiddenError: "forbidden",
+    errors.RateLimitedError: "limited",
+    errors.KeysUnavailableError: "no_keys",
     errors.TileNotFoundError: "not_found",
     errors.TileSourceError: "source_failed",
     errors.TileTimeoutError: "source_timeout",
@@ -77,7 +85,7 @@ def error_response(status: int, message: str, hint: str, retry_after: float | No
         "timestamp": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
     response = json_response(body, status)
-    if status == 503:
+    if status in (429, 503):
         response.headers["Retry-After"] = str(math.ceil(retry_after or 1))
     return response
 

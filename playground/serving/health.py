@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from playground.serving import guard
 from playground.serving.endpoints import states as endpoints_states
 from playground.serving.json import json_response
 from playground.serving.lifecycle import is_draining
@@ -49,7 +50,7 @@ def ready() -> Response:
     body: dict[str, Any] = {"status": status, "predictor": told[0]}
     if service().address:
         body["predictors"] = {each.address: state for each, state in zip(services(), told, strict=True)}
-    if more := endpoints_states():
+    if guard.is_admitted() and (more := endpoints_states()):
         body["endpoints"] = more
     return json_response(body, 200 if is_ready else 503)
 
@@ -58,6 +59,8 @@ def _told(one: Service) -> dict[str, Any]:
     state = one.predictor.state()
     since = datetime.datetime.fromtimestamp(state.since, datetime.timezone.utc)
     told: dict[str, Any] = dataclasses.asdict(state)
+    if not guard.is_admitted():  # load balancers need to know whether; why is for those who may use the service
+        told |= {"error": None, "traceback": None, "output": ()}
     told["since"] = since.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     told["elapsed"] = round(time.time() - state.since, 3)
     if one.settings.metadata:

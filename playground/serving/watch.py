@@ -12,6 +12,7 @@ from flask import Flask, Response, g, request
 
 from playground.pipeline import Outcome
 from playground.serving.correlation import correlation_id
+from playground.serving.guard.callers import caller
 
 if TYPE_CHECKING:
     from playground.serving.metrics import Metrics
@@ -111,6 +112,8 @@ def log_call(known: Call, response: Response, seconds: float) -> None:
         return
     fields: dict[str, Any] = {"outcome": known.outcome, "httpRequest": http_request(response, seconds)}
     words = [f"{request.method} {request.path} {status} {known.outcome} {seconds:.3f} s"]
+    if caller():
+        fields["caller"] = caller()
     if known.tile:
         fields["tile"] = known.tile
         words.append(f"tile {known.tile}")

@@ -134,10 +134,14 @@ class Text:
 
 @dataclass(frozen=True)
 class Hidden:
-    """A secret text that ``accepts`` says yes to; nobody is shown what was found instead."""
+    """A secret text that ``accepts`` says yes to; nobody is shown what was found instead.
+
+    ``in_files`` says whether app.yaml, which goes into the image, may hold it, or the environment only.
+    """
 
     allowed: str
     accepts: Callable[[str], object]
+    in_files: bool = True
 
     def check(self, value: object) -> Secret:
         if not isinstance(value, str) or not self.accepts(value):
@@ -242,6 +246,34 @@ def is_secret_line(text: str) -> bool:
 def is_hosts(text: str) -> bool:
     """Whether ``text`` lists hosts, with or without ports; what each is worth is seen when it is used."""
     return all(re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?", part) for part in _hosts(text))
+
+
+def is_keys_url(text: str) -> bool:
+    """Whether keys fetched from ``text`` are who they say they are: HTTPS, or this machine."""
+    return bool(re.fullmatch(r"(https://[^\s/@?#]+|http://(localhost|127\.0\.0\.1)(:[0-9]{1,5})?)(/\S*)?", text))
+
+
+def is_rate(text: str) -> bool:
+    """Whether ``text`` is a rate, see ``read_rate``."""
+    try:
+        return bool(read_rate(text))
+    except ValueError:
+        return False
+
+
+_PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+
+
+def read_rate(text: str) -> tuple[int, int]:
+    """(requests, seconds) of a text like 100/minute.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = re.fullmatch(r"([1-9][0-9]{0,6})\s*/\s*(second|minute|hour|day)", text)
+    if not found:
+        raise ValueError(text)
+    return int(found[1]), _PERIODS[found[2]]
 
 
 def _hosts(text: str) -> list[str]:

@@ -37,6 +37,8 @@ class Finding:
     fatal: bool = True
 
 
+NO_SECRETS = "is secret, and what stands here goes into the image; allowed: API_KEYS_FILE, or API_KEY_HASHES"
+
 Rule = Callable[[Mapping[str, Any]], Iterable[Finding]]
 """Reads the good values by key, defaults included (a key with a bad value is absent), and yields what is wrong."""
 
@@ -60,6 +62,8 @@ def load_service(path: Path, rules: Sequence[Rule] = ()) -> ServiceSettings:
         lines[entry.key] = entry.line
         if entry.key == "PROJECT_NAME":
             problems.append(f"{place}: is not in the partner's file; the team gives it with --project")
+        elif entry.key == "API_KEYS":
+            problems.append(f"{place}: {NO_SECRETS}")
         elif entry.key not in known:
             problems.append(f"{place}: unknown key{_suggestion(entry.key, known)}")
         else:
@@ -108,7 +112,10 @@ def load_running(config_path: Path | None, environ: Mapping[str, str]) -> Runnin
     by_key = {entry.key: entry for entry in entries}
     for key, (attribute, definition) in known.items():
         flat, variable = by_key.get(key), by_key.get(f"env_variables.{definition.env}")
-        if text := environ.get(definition.env):
+        in_file = variable if variable and variable.raw != "" else flat
+        if in_file and isinstance(definition.kind, Hidden) and not definition.kind.in_files:
+            problems.append(f"{config_path}:{in_file.line}: {in_file.key}: {NO_SECRETS}")
+        elif text := environ.get(definition.env):
             place, found = f"environment variable {definition.env}", text
             read = partial(definition.kind.parse, text)
         elif variable and variable.raw != "":

@@ -14,8 +14,21 @@ ADDRESS = {
     "name": ("predictor_name", About("name", PART, "the second part", "", "")),
     "version": ("predictor_version", About("version", PART, "the third part", "", "")),
 }
-SHARED = ("PREDICTORS", "ENDPOINTS", "workers", "backlog", "timeout")
-"""Of the whole service: the server's processes and threads are made for them."""
+ACCESS = (
+    "AUTH",
+    "API_KEYS_FILE",
+    "API_KEY_HASHES",
+    "JWKS_URL",
+    "JWT_ISSUER",
+    "JWT_AUDIENCE",
+    "JWT_SCOPE",
+    "IAP_AUDIENCE",
+    "IAP_KEYS_URL",
+    "rate_limit",
+    "proxies",
+)
+SHARED = ("PREDICTORS", "ENDPOINTS", "workers", "backlog", "timeout", *ACCESS)
+"""Of the whole service: the server's processes and threads are made for them, and one guard looks at all requests."""
 
 
 def read_several(blocks: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:

@@ -34,7 +34,7 @@ def rules(project: str | None) -> tuple[Rule, ...]:
             if left < 8:
                 yield Finding("name", f"{words}; allowed: at least 8, so give a shorter name", fatal=left < 1)
 
-    return (image_given, cores_fit, memory_fits, no_secrets, names_fit)
+    return (image_given, cores_fit, memory_fits, no_secrets, access_thought_of, names_fit)
 
 
 def image_given(values: Mapping[str, Any]) -> Iterator[Finding]:
@@ -90,3 +90,23 @@ def no_secrets(values: Mapping[str, Any]) -> Iterator[Finding]:
             "seems to hold a key; it will be readable in the generated files, in the image and in App Engine's console"
         )
         yield Finding("TILES", words, fatal=False)
+
+
+def access_thought_of(values: Mapping[str, Any]) -> Iterator[Finding]:
+    """Whoever knows a service's address may use it, unless AUTH says otherwise; and what AUTH needs is there."""
+    if "AUTH" not in values:  # a bad value, spoken of elsewhere
+        return
+    needed: dict[str | None, tuple[str, ...]] = {
+        "bearer-jwt": ("JWKS_URL", "JWT_ISSUER", "JWT_AUDIENCE"),
+        "iap": ("IAP_AUDIENCE",),
+    }
+    missing = [key for key in needed.get(values["AUTH"], ()) if values.get(key) is None]
+    if values["AUTH"] is None:
+        words = "not given, so app.yaml says none: whoever knows the address may use the service; see docs/security.md"
+        yield Finding("AUTH", words, fatal=False)
+    elif missing:
+        yield Finding("AUTH", f"{values['AUTH']} needs {', '.join(missing)} too", fatal=False)
+    elif values["AUTH"] == "api-key" and not (values.get("API_KEYS_FILE") or values.get("API_KEY_HASHES")):
+        yield Finding(
+            "AUTH", "api-key needs API_KEYS_FILE, API_KEY_HASHES, or API_KEYS in the environment", fatal=False
+        )

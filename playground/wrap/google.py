@@ -31,6 +31,18 @@ except Exception as error:
 print(json.dumps(told))
 """
 """Run apart from us: the SDK brings a PyYAML of its own."""
+CLOUDBUILD = """
+import json, sys
+sdk, path = sys.argv[1:]
+sys.path[:0] = [sdk + "/lib", sdk + "/lib/third_party"]
+from googlecloudsdk.api_lib.cloudbuild import cloudbuild_util, config
+from apitools.base.py import encoding
+try:
+    told = encoding.MessageToDict(config.LoadCloudbuildConfigFromPath(path, cloudbuild_util.GetMessagesModule()))
+except Exception as error:
+    told = {"error": str(error)}
+print(json.dumps(told))
+"""
 
 
 @functools.cache
@@ -52,11 +64,20 @@ def parse_app_yaml(path: Path) -> dict[str, Any]:
     Raises:
         FileNotFoundError: the SDK is not installed.
     """
+    return _parse(PARSE, path)
+
+
+def parse_cloudbuild(path: Path) -> dict[str, Any]:
+    """What Cloud Build's API would receive; as ``parse_app_yaml``."""
+    return _parse(CLOUDBUILD, path)
+
+
+def _parse(program: str, path: Path) -> dict[str, Any]:
     root = sdk_root()
     if root is None:
         raise FileNotFoundError("the Google Cloud SDK is not installed")
     bundled = root / "platform" / "bundledpythonunix" / "bin" / "python3"
-    told = _run([str(bundled) if bundled.exists() else "python3", "-c", PARSE, str(root), str(path)])
+    told = _run([str(bundled) if bundled.exists() else "python3", "-c", program, str(root), str(path)])
     if told.returncode:
         return {"error": told.stderr.strip().rpartition("\n")[2]}
     received: dict[str, Any] = json.loads(told.stdout)

@@ -197,7 +197,9 @@ def _from_service_yaml(values: Mapping[str, Any], project: str | None) -> Iterat
 def _service(path: Path, folder: Path) -> Iterator[Problem]:
     """Whether app.py will read what stands there."""
     try:
-        load_running(path, {})
+        if load_running(path, {}).auth is None:
+            words = "the service cannot start: AUTH: missing, needed: none, api-key, bearer-jwt or iap"
+            yield Problem("error", str(path), words)
     except SettingsError as error:
         for problem in error.problems:
             yield Problem("error", str(path), f"the service cannot start: {problem.removeprefix(f'{path}:')}")

@@ -42,6 +42,20 @@ def render_context(settings: ServiceSettings, project: str | None = None) -> dic
     return dict(sorted(files.items()))
 
 
+def render_cloudbuild(settings: ServiceSettings, context: str, project: str | None = None) -> dict[str, bytes]:
+    """What Cloud Build needs to build the image, for a folder of its own.
+
+    Args:
+        settings: the partner's.
+        context: the build context, as seen from that folder.
+        project: the Google Cloud project.
+    """
+    repository = f"europe-docker.pkg.dev/{project or '$PROJECT_ID'}/playground"
+    values: dict[str, object] = {"name": settings.name, "context": context, "project": project}
+    values["repository"] = repository
+    return {"cloudbuild.yaml": _template("templates/cloudbuild.yaml.j2", values).encode()}
+
+
 def render_runtime(settings: ServiceSettings, project: str | None = None) -> dict[str, bytes]:
     """What the server needs to run, with or without an image: app.yaml, gunicorn.conf.py, app/."""
     app_yaml = _template("app.yaml.j2", vars(settings) | {"variables": environment(settings, project)})
@@ -60,6 +74,7 @@ def environment(settings: ServiceSettings, project: str | None = None) -> dict[s
         "TILES": settings.tiles,
         "FILL": settings.fill,
         "PREDICTOR_PYTHON": settings.predictor_python,
+        "AUTH": settings.auth or "none",
     }
     # Settings that few services need are written where they differ from the default.
     defaults = defaults_of(PredictorSettings)

@@ -67,3 +67,12 @@ class Refuses(object):
 class Nothing(object):
     def predict(self, tile):
         return None
+
+
+class Environment(object):
+    """Tells which keys the predictor sees."""
+
+    def predict(self, tile):
+        import os
+
+        return found(tile, "environment", path=os.environ["PATH"], keys=os.environ.get("API_KEYS"))

@@ -1,0 +1,139 @@
+"""Who may use the service: one file a kind of credentials, and the order in which a request is looked at.
+
+Health stays open, so that load balancers need no key. Everything else, pages that do not exist included, is refused
+before anything of the request is read.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+from flask import Flask, Response, current_app, request
+from werkzeug.datastructures import Headers
+
+from playground.errors import AccessError, SettingsError, UnauthenticatedError
+from playground.registry import load
+from playground.serving import headers, metrics_folder
+from playground.serving.guard.callers import caller, remember
+from playground.serving.rate_limit import RateLimit, client_address
+from playground.settings import RunningSettings
+from playground.settings.kinds import read_rate
+
+__all__ = ["GUARDS", "Guard", "caller", "check", "install", "is_admitted"]
+
+GUARDS = {
+    "none": "playground.serving.guard.nobody:NoGuard",
+    "api-key": "playground.serving.guard.api_key:ApiKeyGuard",
+    "bearer-jwt": "playground.serving.guard.bearer_jwt:BearerJwtGuard",
+    "iap": "playground.serving.guard.iap:IapGuard",
+}
+"""The values of AUTH."""
+
+OPEN = {"health.alive", "health.ready"}
+"""Endpoints that ask nobody who he is, and are never limited."""
+
+
+class Guard(Protocol):
+    """Decides who may use the service. Made from the settings; raises SettingsError if they are not enough."""
+
+    challenge: str
+    """What a refused caller is asked for: WWW-Authenticate."""
+
+    def admit(self, given: Headers) -> str:
+        """The caller's name, from a request's headers; empty where nobody is asked.
+
+        Raises:
+            UnauthenticatedError: no credentials, or not valid ones.
+            ForbiddenError: valid ones that are not enough.
+            KeysUnavailableError: it cannot be told now.
+        """
+
+
+def check(settings: RunningSettings) -> Guard:
+    """The guard of AUTH.
+
+    Raises:
+        SettingsError: AUTH is missing, or what it needs is.
+    """
+    if settings.auth is None:
+        words = "AUTH: missing, needed: one of " + ", ".join(GUARDS)
+        raise SettingsError(f"{words}; AUTH: none, in words, lets everybody in")
+    guard: Guard = load(GUARDS[settings.auth])(settings)
+    return guard
+
+
+def install(app: Flask, settings: RunningSettings) -> None:
+    """Look at every request before anything else is done with it, and at every response before it leaves.
+
+    Raises:
+        SettingsError: see ``check``.
+    """
+    guard = check(settings)
+    limit = _rate_limit(settings)
+    headers.install(app)
+
+    @app.before_request
+    def admit() -> None:
+        if request.endpoint in OPEN or _is_preflight():
+            return
+        try:
+            name = guard.admit(request.headers)
+        except UnauthenticatedError:
+            if limit:
+                # Of its own count: who guesses keys behind an address takes nothing from those who have one there.
+                limit.take(f"refused {client_address(settings.proxies)}")
+            raise
+        remember(name)
+        if limit:
+            limit.take(f"caller {name}" if name else f"address {client_address(settings.proxies)}")
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        if response.status_code == 401 and guard.challenge:
+            response.headers["WWW-Authenticate"] = guard.challenge
+        if limit:
+            limit.tell(response)
+        if settings.auth != "none" and request.endpoint not in OPEN:
+            _keep_private(response)
+        return response
+
+    app.extensions["playground.guard"] = guard
+
+
+def is_admitted() -> bool:
+    """Whether the current request would be let in elsewhere: open endpoints show details only to those."""
+    guard: Guard = current_app.extensions["playground.guard"]
+    try:
+        guard.admit(request.headers)
+    except AccessError:
+        return False
+    return True
+
+
+def _is_preflight() -> bool:
+    """A browser asks whether a page of another origin may ask; it sends no credentials, and nothing is done."""
+    if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers:
+        return False
+    return getattr(request.url_rule, "provide_automatic_options", False)  # Flask answers, no view of anybody's
+
+
+def _rate_limit(settings: RunningSettings) -> RateLimit | None:
+    if settings.rate_limit is None:
+        return None
+    folder = os.environ.get(metrics_folder.VARIABLE)
+    requests, seconds = read_rate(settings.rate_limit)
+    return RateLimit(requests, seconds, Path(folder) / "rate_limit" if folder else None)
+
+
+def _keep_private(response: Response) -> None:
+    """No cache that several people share keeps what one of them was given; caches don't know what X-API-Key is."""
+    control = response.cache_control
+    if "Cache-Control" not in response.headers:
+        control.no_store = True
+        return
+    control.public = False
+    control.s_maxage = None
+    if not control.no_store:
+        control.private = True
