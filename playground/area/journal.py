@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from playground.area.outcome import Outcome
-from playground.errors import AreaError
+from playground.errors import RunError
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -33,7 +33,7 @@ class Journal:
         resume: keep what is there but failed tiles; else it is begun anew.
 
     Raises:
-        AreaError: the file is no journal, or one of another run.
+        RunError: the file is no journal, or one of another run.
     """
 
     def __init__(self, path: Path, about: dict[str, Any], resume: bool) -> None:
@@ -51,7 +51,7 @@ class Journal:
             self._check(about)
             self._db.execute("DELETE FROM tiles WHERE fate = 'failed'")
         except sqlite3.DatabaseError as error:
-            raise AreaError(f"{path} cannot be used as a journal: {error}", "name another --out") from error
+            raise RunError(f"{path} cannot be used as a journal: {error}", "name another --out") from error
 
     def _check(self, about: dict[str, Any]) -> None:
         told = dict(self._db.execute("SELECT key, value FROM about").fetchall())
@@ -59,7 +59,7 @@ class Journal:
         different = [key for key in wanted if key in told and told[key] != wanted[key]]
         if different:
             key = different[0]
-            raise AreaError(
+            raise RunError(
                 f"{self.path} is of another run: its {key} is {told[key]}, not {wanted[key]}",
                 "run without --resume to begin anew, or with the same area, predictor and tiles",
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from playground.area.parts import Feature
-from playground.errors import AreaError
+from playground.errors import RunError
 from playground.formats import FORMATS, Writer, writer_class
 
 SUFFIXES = {
@@ -27,13 +27,13 @@ def format_of(path: str) -> str:
     """The name of the format that a file name asks for.
 
     Raises:
-        AreaError: none that is known.
+        RunError: none that is known.
     """
     suffix = Path(path).suffix.lower()
     name = "geojson" if path == STDOUT else SUFFIXES.get(suffix, suffix.removeprefix("."))
     if name not in FORMATS:
         known = [f".{name}" for name in FORMATS] + [suffix for suffix, name in SUFFIXES.items() if name in FORMATS]
-        raise AreaError(
+        raise RunError(
             f"{path}: the format {suffix or 'without a suffix'} is not known", f"known are {', '.join(known)}"
         )
     return name
@@ -43,7 +43,7 @@ def write(batches: Iterable[list[Feature]], paths: Sequence[str]) -> None:
     """Write features to files; ``-`` is GeoJSON on stdout.
 
     Raises:
-        AreaError: a file cannot be written. Files of that name stay as they were until all of them are whole.
+        RunError: a file cannot be written. Files of that name stay as they were until all of them are whole.
     """
     with contextlib.ExitStack() as stack:
         writers = [stack.enter_context(_open(path)) for path in paths]
@@ -78,8 +78,8 @@ def _open(path: str) -> Iterator[Writer]:
         part.unlink(missing_ok=True)
 
 
-def _unwritable(name: str, error: OSError) -> AreaError:
-    return AreaError(
+def _unwritable(name: str, error: OSError) -> RunError:
+    return RunError(
         f"{name} cannot be written: {error.strerror or error}",
         "make room or name another place, then run the same command with --resume: what is done is kept",
     )

@@ -22,7 +22,7 @@ from playground.area.report import Report, write_table
 from playground.area.schedule import Schedule
 from playground.area.seams import Merge, Seams
 from playground.area.sweep import Done, Sweep
-from playground.errors import AreaError, PlaygroundError
+from playground.errors import AreaError, PlaygroundError, RunError
 
 TRIES = 4
 """Times that a tile is asked for while it fails for reasons that may pass."""
@@ -77,7 +77,8 @@ class AreaRun:
         observe: called now and then, with this run.
 
     Raises:
-        AreaError: the area holds no tile; the journal is another run's.
+        AreaError: the area holds no tile.
+        RunError: the journal is another run's.
     """
 
     def __init__(
@@ -156,7 +157,7 @@ class AreaRun:
             for batch in sweep.up_to(self._done.next, last=complete):
                 yield self._counted(batch)
         except sqlite3.Error as error:
-            raise AreaError(f"the journal {self._journal.path} cannot be written: {error}", _RESUME) from error
+            raise RunError(f"the journal {self._journal.path} cannot be written: {error}", _RESUME) from error
         finally:
             self.report.seconds = round(time.monotonic() - self._began, 3)
             with contextlib.suppress(sqlite3.Error):

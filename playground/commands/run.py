@@ -15,21 +15,30 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from playground.area import outputs
-from playground.area.aoi import SOURCE, read_area
+from playground.area.aoi import BBOX, SOURCE, read_area
 from playground.area.engines.service import ServiceEngine, describe_service
 from playground.area.local import about_of, local_engine, source_info, worker_spec
 from playground.area.running import AreaRun, Plan
 from playground.area.seams import MERGES, merge_named
 from playground.commands.console import console
 from playground.commands.target import find_target, predictor_options
-from playground.errors import AreaError
+from playground.errors import RunError
 
 INTERRUPTED = 130
 SAY_EVERY = 10.0
 """Seconds between lines where there is no terminal to draw a bar on."""
 
 
-@click.command()
+class _Run(click.Command):
+    """Takes a bbox that begins with a minus for what it is."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        boxes = [arg for arg in args if BBOX.fullmatch(arg) and arg.startswith("-")]
+        others = [arg for arg in args if arg not in boxes]
+        return super().parse_args(ctx, [*others, *(() if "--" in others or not boxes else ("--",)), *boxes])
+
+
+@click.command(cls=_Run)
 @click.argument("area")
 @click.option(
     "--from", "path", type=click.Path(path_type=Path), help="A service.yaml or a build context; ./service.yaml."
@@ -105,15 +114,15 @@ def _journal_path(journal: Path | None, outs: tuple[str, ...], resume: bool | No
     files = [out for out in outs if out != outputs.STDOUT]
     if journal is None and not files:
         if resume:
-            raise AreaError("there is no journal to resume", "give --out FILE, or --journal FILE, both times")
+            raise RunError("there is no journal to resume", "give --out FILE, or --journal FILE, both times")
         with tempfile.TemporaryDirectory(prefix="playground-") as folder:
             yield Path(folder) / "journal"
         return
     path = journal or Path(f"{files[0]}.journal")
     if resume is None and path.exists():
-        raise AreaError(f"{path} holds an unfinished run", "add --resume to go on with it, or --anew to begin again")
+        raise RunError(f"{path} holds an unfinished run", "add --resume to go on with it, or --anew to begin again")
     if not path.absolute().parent.is_dir():
-        raise AreaError(f"there is no folder {path.absolute().parent}", "make it first")
+        raise RunError(f"there is no folder {path.absolute().parent}", "make it first")
     yield path
 
 

@@ -18,7 +18,7 @@ from requests.adapters import HTTPAdapter
 from playground import answers, geo
 from playground.area.outcome import Job, Outcome
 from playground.area.parts import cut
-from playground.errors import AreaError
+from playground.errors import RunError
 
 MOST = 64
 """Tiles asked for at once, unless told otherwise."""
@@ -140,17 +140,17 @@ def describe_service(url: str, zoom: int | None) -> tuple[int, dict[str, Any]]:
     """The zoom of a service, and what its answers depend on.
 
     Raises:
-        AreaError: nobody answers there, or it does not tell its zoom.
+        RunError: nobody answers there, or it does not tell its zoom.
     """
     try:
         response = requests.get(f"{url.rstrip('/')}/version", timeout=30)
         told = response.json() if response.ok else {}
     except (requests.RequestException, ValueError) as error:
-        raise AreaError(f"the service {url} does not answer: {error}", "is it running? its root is the URL") from error
+        raise RunError(f"the service {url} does not answer: {error}", "is it running? its root is the URL") from error
     told = told if isinstance(told, dict) else {}
     found = told.get("zoom_level", zoom)
     if found is None:
-        raise AreaError(f"the service {url} does not tell its zoom", "give --zoom")
+        raise RunError(f"the service {url} does not tell its zoom", "give --zoom")
     return int(found), {
         "service": url.rstrip("/"),
         "predictor": told.get("predictor", ""),
