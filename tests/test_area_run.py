@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import shutil
@@ -144,8 +145,7 @@ def test_killed_at_any_moment_it_goes_on(source: Path, finished: Path, tmp_path:
     journal = tmp_path / "a.geojson.journal"
     whole = SIDE * SIDE
     process = subprocess.Popen(command(source, out), cwd=PREDICTORS, stderr=subprocess.DEVNULL)
-    while process.poll() is None and rows(journal) < 1:
-        pass
+    until_written(process, journal)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not out.exists()
@@ -156,6 +156,14 @@ def test_killed_at_any_moment_it_goes_on(source: Path, finished: Path, tmp_path:
     told = json.loads((tmp_path / "s.json").read_text())
     assert told["asked"] == whole
     assert told["predicted"] == whole - done
+
+
+def until_written(process: subprocess.Popen, journal: Path) -> None:
+    """Wait for the first tiles in a journal."""
+    while rows(journal) < 1:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.03)
+            pytest.fail("it ended before")
 
 
 def rows(journal: Path) -> int:
@@ -174,8 +182,7 @@ def rows(journal: Path) -> int:
 def test_ctrl_c_ends_it_in_order(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.geojson"
     process = subprocess.Popen(command(source, out), cwd=PREDICTORS, stderr=subprocess.PIPE, text=True)
-    while rows(tmp_path / "a.geojson.journal") < 1:
-        assert process.poll() is None
+    until_written(process, tmp_path / "a.geojson.journal")
     process.send_signal(signal.SIGINT)
     _, words = process.communicate(timeout=30)
     if process.returncode == 0:
@@ -198,7 +205,7 @@ def test_a_predictor_that_dies_costs_its_own_tiles_only(source: Path, tmp_path: 
             source,
             tmp_path / "a.geojson",
             *tables,
-            side=6,
+            side=5,
             predictor="blobs:SomeDie",
         ),
         cwd=project,
