@@ -55,7 +55,7 @@ def stitched(world: np.ndarray, size: int, padding: int, merge: Merge = "union",
         for band in in_order(np.array(sorted(tiles))):
             for x, y in band.tolist():
                 tile = mercantile.Tile(x, y, zoom)
-                yield from seams.add(tile, pieces_of(world, tile, size, padding, connectivity), tiles)
+                seams.add(tile, pieces_of(world, tile, size, padding, connectivity), tiles)
                 yield from seams.take()
         yield from seams.take(all_of_them=True)
 

@@ -109,11 +109,10 @@ def sweep(
 ) -> list[dict]:
     """Objects of tiles of 256 pixels at zoom 4, given in pixels of the padded images."""
     seams = Seams(4, merge, **options)
-    found = []
     for x, y in sorted(tiles):
         tile = mercantile.Tile(x, y, 4)
-        found += seams.add(tile, cut(tiles[x, y], tile, 256, padding), set(tiles))
-    return found + seams.take(all_of_them=True)
+        seams.add(tile, cut(tiles[x, y], tile, 256, padding), set(tiles))
+    return seams.take(all_of_them=True)
 
 
 def rotated(west: float, south: float, east: float, north: float) -> shapely.Geometry:

@@ -16,7 +16,6 @@ import numpy.typing as npt
 import orjson
 import shapely
 
-from playground.answers import Frame, normalize
 from playground.geo import FloatArray
 
 UNITS = 51_200
@@ -59,18 +58,31 @@ class Part(msgspec.Struct, array_like=True):
     properties: dict[str, Any]
 
 
+class Whole(msgspec.Struct, array_like=True):
+    """An object that lies in a tile's core and reaches none of its edges.
+
+    Attributes:
+        index: which of the tile's features it is.
+        shape: WKB, in units from the tile's corner.
+    """
+
+    index: int
+    shape: bytes
+    properties: dict[str, Any]
+
+
 class Pieces(msgspec.Struct, array_like=True):
     """What one tile gives.
 
     Attributes:
         size: pixels along its side.
-        inside: finished features, in degrees, wholly in its core.
+        inside: objects that are its own.
         parts: those that reach an edge.
         beyond: how many features lie in the padding only: its neighbours'.
     """
 
     size: int
-    inside: list[Feature] = []
+    inside: list[Whole] = []
     parts: list[Part] = []
     beyond: int = 0
 
@@ -107,19 +119,20 @@ def cut(features: list[Feature], tile: mercantile.Tile, size: int, padding: int,
     shapes = np.asarray(shapely.transform(shapely.from_geojson(texts), to_units), dtype=object)
     bounds = shapely.bounds(shapes)
     inside = _all(bounds > 0) & _all(bounds < UNITS)
-    areal = np.isin(shapely.get_type_id(shapes), (3, 6))
-    linear = np.isin(shapely.get_type_id(shapes), (1, 2, 5))
+    kinds = shapely.get_dimensions(shapes)
+    areal = kinds == 2
     middles = np.floor((bounds[:, :2] + bounds[:, 2:]) / 2 / UNITS).astype(int)
     # Points and mixtures of kinds are nobody's half: they are where their middle is.
-    loose = ~inside & ~areal & ~linear
-    mine = inside | (loose & _all(middles == 0))
-    chosen = [
-        {**features[index], "properties": _properties(features[index]), "id": name(tile, index)}
-        for index in np.flatnonzero(mine).tolist()
+    loose = ~inside & ((kinds < 1) | (shapely.get_type_id(shapes) == shapely.GeometryType.GEOMETRYCOLLECTION))
+    mine = np.flatnonzero(inside | (loose & _all(middles == 0)))
+    pieces.inside = [
+        Whole(index, shape, _properties(features[index]))
+        for index, shape in zip(mine.tolist(), shapely.to_wkb(shapes[mine]).tolist(), strict=True)
     ]
-    pieces.inside = finished(chosen, Frame(tile, size, padding))
-    pieces.beyond += int((loose & ~mine).sum())
+    pieces.beyond += int(loose.sum() - (loose & _all(middles == 0)).sum())
     crossing = np.flatnonzero(~inside & ~loose)
+    if not len(crossing):
+        return pieces
     own = clipped(shapes[crossing], areal[crossing])
     there = ~shapely.is_empty(own)
     pieces.beyond += int((~there).sum())
@@ -128,22 +141,24 @@ def cut(features: list[Feature], tile: mercantile.Tile, size: int, padding: int,
         low, high = -padding * unit, UNITS + padding * unit
         whole = _all(bounds > low) & _all(bounds < high)
         seen = shapes[crossing]
+        boxes = are_boxes(seen)
         blind = {*missing, *_off_the_map(tile)}
         inner = [_runs(seen, edge, -BESIDE) for edge in range(4)]
         # A predictor that keeps to the core itself tells as little about beyond as one without padding.
         tells = padding > 0 and bool(((bounds < 0) | (bounds > UNITS)).any())
         outer = [_runs(seen, edge, BESIDE) for edge in range(4)] if tells else None
+        own_texts, seen_texts = shapely.to_wkb(own).tolist(), shapely.to_wkb(seen).tolist()
         for place, index in enumerate(crossing.tolist()):
             pieces.parts.append(
                 Part(
                     index,
-                    shapely.to_wkb(own[place]),
-                    shapely.to_wkb(seen[place]),
+                    own_texts[place],
+                    seen_texts[place],
                     _at(inner, place),
                     _at(outer, place) if outer else None,
                     (int(middles[index, 0]), int(middles[index, 1])),
                     bool(whole[index]),
-                    is_box(seen[place]) and blind.isdisjoint(_reached(bounds[index])),
+                    bool(boxes[place]) and blind.isdisjoint(_reached(bounds[index])),
                     _properties(features[index]),
                 )
             )
@@ -209,34 +224,33 @@ def _runs(shapes: Shapes, edge: int, beside: float) -> list[Runs]:
     # In the core's own stretch only: what lies beside the corners belongs to the next edge.
     ends = [(at, 0.0), (at, UNITS)] if edge in (WEST, EAST) else [(0.0, at), (UNITS, at)]
     axis = 1 if edge in (WEST, EAST) else 0
-    met = np.flatnonzero(shapely.intersects(shapes, line := shapely.LineString(ends))).tolist()
+    bounds = shapely.bounds(shapes)
+    crossed = (bounds[:, 1 - axis] <= at) & (at <= bounds[:, 3 - axis])
+    met = np.flatnonzero(crossed & (bounds[:, axis] < UNITS) & (bounds[:, axis + 2] > 0))
     runs: list[Runs] = [[] for _ in shapes]
-    for index in met:
-        stretches = []
-        for part in shapely.get_parts(shapely.get_parts([shapely.intersection(shapes[index], line)])):
-            values = shapely.get_coordinates(part)[:, axis]
-            low, high = float(values.min()), float(values.max())
-            if shapely.get_dimensions(shapes[index]) == 1:  # a line is met in points: give them a width to be met by
-                low, high = low - UNITS / 512, high + UNITS / 512
-            if high > low:
-                stretches.append((low, high))
-        stretches.sort()
-        merged: Runs = []
-        for low, high in stretches:
-            if merged and low <= merged[-1][1]:
-                merged[-1] = (merged[-1][0], max(merged[-1][1], high))
-            else:
-                merged.append((low, high))
-        runs[index] = merged
+    if not len(met):
+        return runs
+    found, owners = shapely.get_parts(shapely.intersection(shapes[met], shapely.LineString(ends)), return_index=True)
+    found, again = shapely.get_parts(found, return_index=True)  # a collection may hold several lines
+    spans = shapely.bounds(found)
+    # A line is met in points: they get a width to be met by.
+    wide = np.where(shapely.get_dimensions(shapes[met]) == 1, UNITS / 512, 0.0)[owners[again]]
+    stretches = zip(met[owners[again]].tolist(), spans[:, axis] - wide, spans[:, axis + 2] + wide, strict=True)
+    for index, low, high in sorted(stretches):
+        if not high > low:
+            continue
+        if runs[index] and low <= runs[index][-1][1]:
+            runs[index][-1] = (runs[index][-1][0], max(runs[index][-1][1], float(high)))
+        else:
+            runs[index].append((float(low), float(high)))
     return runs
 
 
-def is_box(shape: shapely.Geometry) -> bool:
-    """Whether a shape is one upright rectangle."""
-    if shapely.get_type_id(shape) != shapely.GeometryType.POLYGON or shapely.get_num_interior_rings(shape):
-        return False
-    west, south, east, north = shapely.bounds(shape)
-    return bool(shapely.area(shape) == (east - west) * (north - south))
+def are_boxes(shapes: Shapes) -> npt.NDArray[np.bool_]:
+    """Whether shapes are upright rectangles, each one."""
+    west, south, east, north = shapely.bounds(shapes).T
+    single = shapely.get_type_id(shapes) == shapely.GeometryType.POLYGON
+    return np.asarray(single & (shapely.area(shapes) == (east - west) * (north - south)))
 
 
 def to_global(shapes: Shapes, tiles: list[mercantile.Tile]) -> Shapes:
@@ -250,14 +264,6 @@ def to_global(shapes: Shapes, tiles: list[mercantile.Tile]) -> Shapes:
 def name(tile: mercantile.Tile, index: int) -> str:
     """The id of an object: the tile that tells of it first, and its place among that tile's features."""
     return f"{tile.z}/{tile.x}/{tile.y}/{index}"
-
-
-def finished(features: list[Feature], frame: Frame) -> list[Feature]:
-    """Features in degrees of features in pixels."""
-    made = normalize(features, frame).features()
-    for feature in made:
-        feature["properties"].setdefault("confidence_max", feature["properties"]["confidence"])
-    return made
 
 
 def _properties(feature: Feature) -> dict[str, Any]:

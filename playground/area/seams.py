@@ -26,13 +26,13 @@ from playground.area.parts import (
     Pieces,
     Runs,
     Shapes,
-    finished,
-    is_box,
+    Whole,
+    are_boxes,
     name,
     to_global,
 )
 from playground.area.parts import same_dimension as polygons_of
-from playground.area.world import WorldFrame, geometry_of
+from playground.area.world import features_of
 from playground.errors import SettingsError
 
 Merge = Literal["union", "best-confidence", "best-area", "none"]
@@ -53,6 +53,8 @@ BATCH = 500
 
 Key = tuple[int, int]
 Feature = dict[str, Any]
+Found = tuple[str, shapely.Geometry, dict[str, Any]]
+"""An object's id, its shape in units of the whole map, and its properties."""
 
 
 def merge_named(text: str) -> Merge:
@@ -109,10 +111,10 @@ class Seams:
         left out."""
         self._columns = 2**zoom
         self._waiting: dict[Key, list[list[_Member]]] = {}
-        self._ready: list[_Group] = []
+        self._ready: list[_Group | tuple[mercantile.Tile, Whole]] = []
 
-    def add(self, tile: mercantile.Tile, pieces: Pieces | None, known: Container[Key]) -> list[Feature]:
-        """Take a tile in; give its own objects, in degrees.
+    def add(self, tile: mercantile.Tile, pieces: Pieces | None, known: Container[Key]) -> None:
+        """Take a tile in.
 
         Args:
             tile: the next in order.
@@ -123,6 +125,7 @@ class Seams:
         members: list[_Member] = []
         if pieces is not None:
             self.counts["beyond"] += pieces.beyond
+            self._ready += [(tile, whole) for whole in pieces.inside]
             members = [_Member(tile, part, _Group([])) for part in pieces.parts]
             for member in members:
                 member.group.members.append(member)
@@ -140,19 +143,23 @@ class Seams:
                     member.group.root().waiting += 1
         groups = {id(group): group for group in (member.group.root() for member in touched)}
         self._ready += [group for group in groups.values() if group.waiting == 0]
-        features = pieces.inside if pieces is not None else []
-        if self.provenance:
-            for feature in features:
-                feature["properties"]["tiles"] = [_named(tile)]
-        return features
 
     def take(self, all_of_them: bool = False) -> list[Feature]:
         """Objects that became whole since the last call, in degrees; a batch at a time unless ``all_of_them``."""
         if len(self._ready) < BATCH and not all_of_them:
             return []
         ready, self._ready = self._ready, []
-        made = [feature for group in ready for feature in self._finish(group)]
-        return finished(made, WorldFrame.of(self.zoom)) if made else []
+        wholes = [entry for entry in ready if isinstance(entry, tuple)]
+        shapes = iter(_shapes([whole.shape for _, whole in wholes], [tile for tile, _ in wholes]))
+        found: list[Found] = []
+        for entry in ready:
+            if isinstance(entry, tuple):
+                tile, whole = entry
+                properties = {**whole.properties, "tiles": [_named(tile)]} if self.provenance else whole.properties
+                found.append((name(tile, whole.index), next(shapes), properties))
+            else:
+                found += self._finish(entry)
+        return features_of(found, self.zoom) if found else []
 
     @property
     def kept(self) -> int:
@@ -189,9 +196,9 @@ class Seams:
             two.members = []
         return before
 
-    def _finish(self, group: _Group) -> Iterator[Feature]:
+    def _finish(self, group: _Group) -> Iterator[Found]:
         members = sorted(group.members, key=lambda member: (order_of(member.tile.x, member.tile.y), member.part.index))
-        own = _shapes([member.part.own for member in members], members)
+        own = _shapes([member.part.own for member in members], [member.tile for member in members])
         chosen: int | None = None  # together
         if not self._is_union(members, own):
             chosen = self._choose(members)
@@ -203,7 +210,7 @@ class Seams:
             return
         self.counts["joined"] += len(members) > 1
         if chosen is not None:
-            shape = _shapes([members[chosen].part.seen], [members[chosen]])[0]
+            shape = _shapes([members[chosen].part.seen], [members[chosen].tile])[0]
         else:
             shape = own[0] if len(members) == 1 else _united(own)
         yield self._feature(members, shapely.area(own), shape, chosen)
@@ -215,7 +222,7 @@ class Seams:
         if not all(member.part.box for member in members) or not any(member.part.whole for member in members):
             return True
         # Rectangles that make one rectangle are parts of it; others are one detection, seen twice.
-        return len(members) > 1 and is_box(_united(own))
+        return len(members) > 1 and bool(are_boxes(np.array([_united(own)], dtype=object))[0])
 
     def _choose(self, members: list[_Member]) -> int:
         """Which of several views of an object is taken: whole ones first, then by the mode, then the first tile's."""
@@ -228,7 +235,7 @@ class Seams:
 
         return max(range(len(members)), key=worth)
 
-    def _feature(self, members: list[_Member], areas: Any, shape: shapely.Geometry, best: int | None) -> Feature:
+    def _feature(self, members: list[_Member], areas: Any, shape: shapely.Geometry, best: int | None) -> Found:
         leading = members[int(np.argmax(areas)) if best is None else best]
         properties = dict(leading.part.properties)
         confidences = np.array([_confidence(member) for member in members])
@@ -240,12 +247,7 @@ class Seams:
         properties["confidence_max"] = float(confidences.max())
         if self.provenance:
             properties["tiles"] = list(dict.fromkeys(_named(member.tile) for member in members))
-        return {
-            "type": "Feature",
-            "id": name(members[0].tile, members[0].part.index),
-            "geometry": geometry_of(shape),
-            "properties": properties,
-        }
+        return name(members[0].tile, members[0].part.index), shape, properties
 
 
 def _contacts(before: list[_Member], after: list[_Member], edge: int) -> Iterator[tuple[_Member, _Member]]:
@@ -330,9 +332,8 @@ def _united(shapes: Shapes) -> shapely.Geometry:
     return cast("shapely.Geometry", polygons_of(np.array([plain], dtype=object), np.array([True]))[0])
 
 
-def _shapes(texts: Iterable[bytes], members: list[_Member]) -> Shapes:
-    shapes = np.asarray(shapely.from_wkb(list(texts)), dtype=object)
-    return to_global(shapes, [member.tile for member in members])
+def _shapes(texts: Iterable[bytes], tiles: list[mercantile.Tile]) -> Shapes:
+    return to_global(np.asarray(shapely.from_wkb(list(texts)), dtype=object), tiles)
 
 
 def _is_rim(part: Part, own: shapely.Geometry) -> bool:

@@ -81,8 +81,7 @@ class Sweep:
             for x, y, data in self._journal.pieces(self._at, min(stop, self._at + BLOCK)):
                 pieces = Pieces.loads(data) if data is not None else None
                 tile = mercantile.Tile(x, y, self._seams.zoom)
-                if own := self._seams.add(tile, pieces, self._window.around(y)):
-                    yield own
+                self._seams.add(tile, pieces, self._window.around(y))
                 if joined := self._seams.take():
                     yield joined
             self._at = min(stop, self._at + BLOCK)

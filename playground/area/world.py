@@ -6,16 +6,16 @@ import dataclasses
 from typing import Any
 
 import mercantile
+import numpy as np
 import orjson
 import shapely
 
-from playground import geo
-from playground.answers import Frame
+from playground import answers, geo
 from playground.area.parts import UNITS
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class WorldFrame(Frame):
+class WorldFrame(answers.Frame):
     """The map at a zoom as one tile without padding, written with that zoom's decimals.
 
     Args:
@@ -34,7 +34,14 @@ class WorldFrame(Frame):
         return WorldFrame(mercantile.Tile(0, 0, 0), UNITS * 2**zoom, 0, zoom)
 
 
-def geometry_of(shape: shapely.Geometry) -> dict[str, Any]:
-    """The GeoJSON geometry of a shape."""
-    geometry: dict[str, Any] = orjson.loads(shapely.to_geojson(shape))
-    return geometry
+def features_of(found: list[tuple[str, shapely.Geometry, dict[str, Any]]], zoom: int) -> list[dict[str, Any]]:
+    """Features in degrees of (id, shape in units of the whole map, properties)."""
+    texts = shapely.to_geojson(np.array([shape for _, shape, _ in found], dtype=object)).tolist()
+    features = [
+        {"type": "Feature", "id": name, "geometry": orjson.loads(text), "properties": properties}
+        for (name, _, properties), text in zip(found, texts, strict=True)
+    ]
+    made = answers.normalize(features, WorldFrame.of(zoom)).features()
+    for feature in made:
+        feature["properties"].setdefault("confidence_max", feature["properties"]["confidence"])
+    return made
