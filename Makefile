@@ -38,7 +38,7 @@ format: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/overhead/run.py
-	$(BIN)/python benchmarks/answers/run.py
+	$(BIN)/python benchmarks/format/run.py
 	$(BIN)/python benchmarks/overload/run.py --seconds 20
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
 	$(BIN)/python benchmarks/tiles/run.py

@@ -11,6 +11,9 @@
     │   ├── PayloadError            not the JSON, or not the keys, that the service reads
     │   ├── AddressError            a tile or place outside the map, or at another zoom
     │   ├── AreaError               an area that is none: no bbox, GeoJSON or list of tiles
+    │   ├── AreaTooLargeError       an area of more tiles than one request may ask for
+    │   ├── KeyReusedError          an Idempotency-Key that stands for another request
+    │   ├── KeyInUseError           an Idempotency-Key whose request is still under way
     │   ├── UrlRefusedError         a URL that this service does not fetch from
     │   └── ImageError              bytes that are no readable image, or too large a one
     ├── AccessError                 who may ask, and how often
@@ -97,6 +100,18 @@ class AddressError(RequestError):
 
 class AreaError(RequestError):
     """An area that is none: no bbox, GeoJSON or list of tiles."""
+
+
+class AreaTooLargeError(RequestError):
+    """An area of more tiles than one request may ask for."""
+
+
+class KeyReusedError(RequestError):
+    """An Idempotency-Key that stands for another request."""
+
+
+class KeyInUseError(RequestError):
+    """An Idempotency-Key whose request is still under way."""
 
 
 class UrlRefusedError(RequestError):

@@ -92,6 +92,7 @@ class Pipeline:
         admitted: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.settings = settings
+        self._options = answers.Options.of(settings)
         self._predict = predict
         self._engine = engine
         self._admitted = admitted
@@ -99,14 +100,22 @@ class Pipeline:
         self._client = open_client((policy or FetchPolicy.of(settings)).for_requests())
 
     def predict_tile(
+<<<<<<< HEAD
         self, z: int, x: int, y: int, abandoned: Callable[[], bool] | None = None, *, in_pixels: bool = False
+=======
+        self, z: int, x: int, y: int, abandoned: Callable[[], bool] | None = None, deadline: float | None = None
+>>>>>>> main
     ) -> Outcome:
         """The answer for one tile, in lon/lat.
 
         Args:
             z, x, y: its address.
             abandoned: tells whether nobody waits for the answer any more.
+<<<<<<< HEAD
             in_pixels: answer in pixels of the padded tile instead, for those who put tiles together.
+=======
+            deadline: on the clock of ``time.monotonic``, where it is nearer than this tile's own.
+>>>>>>> main
 
         Raises:
             AddressError: no such tile, or one at another zoom than the predictor's.
@@ -121,9 +130,10 @@ class Pipeline:
         if self._engine is None:
             raise PayloadError("this service has no tile source", "set TILES, or post an image")
         started = time.monotonic()
+        until = started + self.settings.timeout if deadline is None else min(deadline, started + self.settings.timeout)
         with self._admitted():
-            image = self._engine.get(tile, started + self.settings.fetch_seconds)
-            served = tile_of_image(image, started + self.settings.timeout, abandoned)
+            image = self._engine.get(tile, min(started + self.settings.fetch_seconds, until))
+            served = tile_of_image(image, until, abandoned)
             served.timing["fetch"] = time.monotonic() - started
             frame = answers.Frame(None if in_pixels else tile, image.size, image.padding)
             outcome = self._answer(served, frame, started)
@@ -197,12 +207,12 @@ class Pipeline:
         )
         if fetch is not None:
             served.timing["fetch"] = fetch
-        return self._answer(served, answers.Frame(None, width, padding), started)
+        return self._answer(served, answers.Frame(None, width - 2 * padding, padding), started)
 
     def _answer(self, served: ServedTile, frame: answers.Frame, started: float) -> Outcome:
         response = self._predict(served)
         formatting = time.monotonic()
-        answer = answers.normalize(response["prediction"]["features"], frame)
+        answer = answers.normalize(response["prediction"]["features"], frame, self._options)
         ended = time.monotonic()
         report = dict(answer.report)
         if response.get("warnings"):

@@ -11,11 +11,10 @@ import threading
 import time
 from typing import Any
 
-import geojson
 import numpy as np
 
 from playground.errors import PlaygroundError, TileRejectedError
-from playground.predictor.results import failed
+from playground.predictor.results import collection_of, failed
 from playground.predictor.session import PredictorSpec
 from playground.predictor.state import OtherResult, Stateful
 from playground_interfaces import PredictError, Tile, loop
@@ -75,7 +74,7 @@ class InlinePredictor(Stateful):
         timing = getattr(tile, "timing", {})
         timing["queue"] = began - asked
         timing["predict"] = time.monotonic() - began
-        return OtherResult(type(result).__name__) if kind == "other" else geojson.FeatureCollection(features)
+        return OtherResult(type(result).__name__) if kind == "other" else collection_of(features)
 
 
 def _own_array(tile: Tile) -> None:

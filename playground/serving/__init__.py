@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from flask import Blueprint, Flask
 
 from playground.registry import load
-from playground.serving import correlation, endpoints, errors, guard, state, watch
+from playground.serving import correlation, cors, endpoints, errors, guard, manners, state, watch
 from playground.serving.state import Service
 
 BLUEPRINTS = {
@@ -32,13 +32,17 @@ def create_app(services: Sequence[Service]) -> Flask:
     """
     app = Flask("playground", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
-    app.url_map.strict_slashes = False
+    app.url_map.strict_slashes = False  # an address with a slash at its end is the same address, with no redirect
+    app.url_map.merge_slashes = False
     state.install(app, services)
     settings, metrics = services[0].settings, services[0].metrics
     watch.install(app, metrics, settings.log_api_calls)
+    if settings.cors_origins:  # before what refuses callers: a browser's question comes without credentials
+        cors.install(app, settings.cors_origins)
     correlation.install(app)
     errors.install(app)
     guard.install(app, settings)
+    manners.install(app, settings)  # after the guard: before it, nobody's body is read, and no answer given again
     for target in BLUEPRINTS.values():
         app.register_blueprint(load(target))
     for each in services:

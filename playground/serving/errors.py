@@ -19,6 +19,8 @@ from playground.serving.watch import call
 
 STATUS: dict[type[errors.PlaygroundError], int] = {
     errors.RequestError: 400,
+    errors.KeyReusedError: 422,
+    errors.KeyInUseError: 409,
     errors.UnauthenticatedError: 401,
     errors.ForbiddenError: 403,
     errors.RateLimitedError: 429,
@@ -37,6 +39,8 @@ STATUS: dict[type[errors.PlaygroundError], int] = {
 }
 OUTCOME: dict[type[errors.PlaygroundError], str] = {
     errors.RequestError: "bad_request",
+    errors.KeyReusedError: "key_reused",
+    errors.KeyInUseError: "key_in_use",
     errors.UnauthenticatedError: "unauthenticated",
     errors.ForbiddenError: "forbidden",
     errors.RateLimitedError: "limited",
@@ -56,11 +60,12 @@ OUTCOME: dict[type[errors.PlaygroundError], str] = {
 """In metrics and logs; beside these: ok, empty (no features), refused (HTTP's own 4xx), error (nobody foresaw it)."""
 
 HINTS = {
-    400: "see /docs/http.md for what each endpoint takes",
+    400: "see docs/client.md for what each endpoint takes",
     404: "see / for the endpoints",
     405: "the Allow header says which methods this address takes",
+    406: "name one of these in the Accept header, or */*",
     413: "send at most 32 MB",
-    415: "send JSON, or an image with its media type",
+    415: "send JSON, or an image with its media type; as it is, or compressed with gzip or zstd",
     500: "give the correlation id to those who run this service; its log has the details",
 }
 
@@ -85,7 +90,7 @@ def error_response(status: int, message: str, hint: str, retry_after: float | No
         "timestamp": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
     response = json_response(body, status)
-    if status in (429, 503):
+    if status in (409, 429, 503):
         response.headers["Retry-After"] = str(math.ceil(retry_after or 1))
     return response
 

@@ -31,3 +31,9 @@ def on_exit(server: Any) -> None:
     folder = Path(os.environ.get(VARIABLE, ""))
     if folder.name.startswith(f"{PREFIX}{os.getpid()}-"):
         shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(answers_folder(str(folder)), ignore_errors=True)
+
+
+def answers_folder(folder: str) -> Path:
+    """Where the workers keep answers that may be asked for again: on a disk, as they can be large."""
+    return Path(tempfile.gettempdir(), f"{Path(folder).name}-answers")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
 from playground.errors import ImageError, PayloadError
 
-FORMS = 'send {"z", "x", "y"}, or {"lon", "lat"}, or {"image": base64}, or {"url"}, or the image itself as the body'
+FORMS = (
+    'send {"z", "x", "y"}, or {"lon", "lat"}, or {"bbox"}, or {"geometry"}, or {"image": base64}, or {"url"}, '
+    "or the image itself as the body"
+)
 
 
 class _Where(msgspec.Struct, forbid_unknown_fields=True):
@@ -19,15 +22,19 @@ class _Where(msgspec.Struct, forbid_unknown_fields=True):
     lon: float | None = None
     lat: float | None = None
     url: str | None = None
+    bbox: list[float] | None = None
+    geometry: dict[str, Any] | None = None
 
 
 class PredictPayload(_Where, forbid_unknown_fields=True):
-    """The JSON body. Exactly one of its four forms is given.
+    """The JSON body. Exactly one of its forms is given.
 
     Attributes:
         z, x, y: an XYZ tile address.
         lon, lat: a place, degrees.
         url: where an image is.
+        bbox: west, south, east, north, degrees; west is greater than east where it crosses the antimeridian.
+        geometry: a GeoJSON geometry.
         image: an encoded image; in JSON, base64.
     """
 
@@ -65,13 +72,15 @@ def read_payload(body: bytes) -> PredictPayload:
         payload = _decoder.decode(body)
     except msgspec.ValidationError as error:
         payload = _lenient(body, error)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise PayloadError(f"the body is not JSON: {error}", FORMS) from error
     groups: dict[str, tuple[object, ...]] = {
         "z, x and y": (payload.z, payload.x, payload.y),
         "lon and lat": (payload.lon, payload.lat),
         "image": (payload.image,),
         "url": (payload.url,),
+        "bbox": (payload.bbox,),
+        "geometry": (payload.geometry,),
     }
     given = [name for name, values in groups.items() if any(value is not None for value in values)]
     if len(given) != 1:
@@ -95,4 +104,4 @@ def _lenient(body: bytes, error: msgspec.ValidationError) -> PredictPayload:
         image = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError as base64_error:  # binascii's own, and that of letters beyond ASCII
         raise ImageError(f"image is not base64: {base64_error}", "encode the image's bytes as base64") from error
-    return PredictPayload(given.z, given.x, given.y, given.lon, given.lat, given.url, image)
+    return PredictPayload(given.z, given.x, given.y, given.lon, given.lat, given.url, given.bbox, given.geometry, image)

@@ -14,6 +14,7 @@ from playground.settings.kinds import (
     Choice,
     Hidden,
     Kind,
+    Names,
     Number,
     Switch,
     Text,
@@ -24,6 +25,7 @@ from playground.settings.kinds import (
     is_hosts,
     is_image,
     is_keys_url,
+    is_origins,
     is_printable,
     is_project_id,
     is_python_name,
@@ -106,6 +108,42 @@ class PredictorSettings:
             Choice(("process", "none")),
             "process: the predictor runs in a process of its own; none: inside the server, for debuggers",
         ),
+    )
+    pixel_convention: str = field(
+        default="edge",
+        metadata=about(
+            "PIXEL_CONVENTION",
+            Choice(("edge", "index")),
+            "edge: a full tile spans 0 to 256, on pixel edges; index: it is labelled 0 to 255, by pixel numbers",
+        ),
+    )
+    padding_results: str = field(
+        default="keep",
+        metadata=about(
+            "PADDING_RESULTS",
+            Choice(("keep", "clip", "own")),
+            "what lies in the padding: keep it, clip it away, or let each object be its own tile's alone",
+        ),
+    )
+    simplify_tolerance: Decimal = field(
+        default=Decimal(0),
+        metadata=about(
+            "SIMPLIFY_TOLERANCE",
+            Number(Decimal(0), Decimal(256)),
+            "how far an edge may move when vertices are left out; 0 keeps all",
+            "pixels",
+        ),
+    )
+    min_area: Decimal = field(
+        default=Decimal(0),
+        metadata=about("MIN_AREA", Number(Decimal(0), Decimal(10**6)), "polygons below are dropped", "square pixels"),
+    )
+    min_confidence: Decimal = field(
+        default=Decimal(0),
+        metadata=about("MIN_CONFIDENCE", Number(Decimal(0), Decimal(1)), "objects below are dropped"),
+    )
+    class_names: dict[str, str] | None = field(
+        default=None, metadata=about("CLASS_NAMES", Names(), "the names that answers give to the predictor's classes")
     )
     preprocessor: str | None = field(
         default=None,
@@ -356,6 +394,38 @@ class RunningSettings(PredictorSettings):
         default=True,
         metadata=about(
             "log_api_calls", Switch(), "whether every prediction is logged; off: only those that the service failed at"
+        ),
+    )
+    max_tiles_per_request: int = field(
+        default=64,
+        metadata=about(
+            "max_tiles_per_request", Whole(0, 4096), "how many tiles one request may ask for by bbox or geometry"
+        ),
+    )
+    cors_origins: str | None = field(
+        default=None,
+        metadata=about(
+            "CORS_ORIGINS",
+            Text("origins like https://maps.example.com, separated by commas, or *", is_origins),
+            "whose pages may ask this service from a browser; nobody's if not given",
+        ),
+    )
+    cache_seconds: int = field(
+        default=0,
+        metadata=about(
+            "cache_seconds",
+            Whole(0, 31_536_000),
+            "how long callers may keep what GET /predictions answers without asking again",
+            "seconds",
+        ),
+    )
+    idempotency_seconds: int = field(
+        default=3600,
+        metadata=about(
+            "idempotency_seconds",
+            Whole(0, 604_800),
+            "how long an answer is given again to its Idempotency-Key; 0: never",
+            "seconds",
         ),
     )
     allowed_hosts: str | None = field(
