@@ -100,22 +100,22 @@ class Pipeline:
         self._client = open_client((policy or FetchPolicy.of(settings)).for_requests())
 
     def predict_tile(
-<<<<<<< HEAD
-        self, z: int, x: int, y: int, abandoned: Callable[[], bool] | None = None, *, in_pixels: bool = False
-=======
-        self, z: int, x: int, y: int, abandoned: Callable[[], bool] | None = None, deadline: float | None = None
->>>>>>> main
+        self,
+        z: int,
+        x: int,
+        y: int,
+        abandoned: Callable[[], bool] | None = None,
+        deadline: float | None = None,
+        *,
+        in_pixels: bool = False,
     ) -> Outcome:
         """The answer for one tile, in lon/lat.
 
         Args:
             z, x, y: its address.
             abandoned: tells whether nobody waits for the answer any more.
-<<<<<<< HEAD
-            in_pixels: answer in pixels of the padded tile instead, for those who put tiles together.
-=======
             deadline: on the clock of ``time.monotonic``, where it is nearer than this tile's own.
->>>>>>> main
+            in_pixels: answer in pixels of the padded tile instead, for those who put tiles together.
 
         Raises:
             AddressError: no such tile, or one at another zoom than the predictor's.

@@ -32,10 +32,6 @@ def read_result(reply: dict[str, Any], blob: bytearray) -> Any:
         features = orjson.loads(blob)
     except orjson.JSONDecodeError:  # NaN and Infinity: the answer's audit counts them
         features = json.loads(blob)
-<<<<<<< HEAD
-    collection = geojson.FeatureCollection([])
-    collection["features"] = features  # as they came: geojson would copy every coordinate, and the audit looks anyway
-=======
     return collection_of(features)
 
 
@@ -46,7 +42,6 @@ def collection_of(features: list[Any]) -> geojson.FeatureCollection:
     """
     collection = geojson.FeatureCollection([])
     collection["features"] = features
->>>>>>> main
     return collection
 
 
