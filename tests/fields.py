@@ -59,14 +59,9 @@ def stitched(world: np.ndarray, size: int, padding: int, merge: Merge = "union",
                 yield from seams.take()
         yield from seams.take(all_of_them=True)
 
-    found = plain(list(sweep()))
+    found = list(sweep())
     assert seams.kept == 0
     return found
-
-
-def plain(features: list[dict]) -> list[dict]:
-    """The same without numpy."""
-    return answers.Answer({"features": features}, {}).features()
 
 
 def as_one(world: np.ndarray, connectivity: int = 4) -> list[dict]:

@@ -6,7 +6,7 @@ import mercantile
 import numpy as np
 import pytest
 import shapely
-from fields import as_one, assert_same, plain, smooth, stitched
+from fields import as_one, assert_same, smooth, stitched
 
 from playground.area.parts import UNITS, Pieces, cut
 from playground.area.seams import Merge, Seams, merge_named
@@ -112,7 +112,7 @@ def sweep(
     for x, y in sorted(tiles):
         tile = mercantile.Tile(x, y, 4)
         seams.add(tile, cut(tiles[x, y], tile, 256, padding), set(tiles))
-    return plain(seams.take(all_of_them=True))
+    return seams.take(all_of_them=True)
 
 
 def rotated(west: float, south: float, east: float, north: float) -> shapely.Geometry:

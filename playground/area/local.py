@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import tempfile
@@ -41,7 +42,8 @@ def worker_spec(settings: RunningSettings, project: Path, threads: int = 0) -> W
         settings.predictor_python or sys.executable,
         hooks=hooks_of(settings),
     )
-    return WorkerSpec(settings, predictor, threads)
+    # Seams need what lies in the padding, whatever the service's own answers do with it.
+    return WorkerSpec(dataclasses.replace(settings, padding_results="keep"), predictor, threads)
 
 
 def about_of(settings: RunningSettings) -> dict[str, Any]:

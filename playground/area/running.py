@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from playground.answers import Answer
 from playground.area.aoi import Area
 from playground.area.engines import Engine
 from playground.area.journal import Journal, remove
@@ -141,10 +140,10 @@ class AreaRun:
 
     def __iter__(self) -> Iterator[Feature]:
         for batch in self.batches():
-            yield from Answer({"type": "FeatureCollection", "features": batch}, {}).features()
+            yield from batch
 
     def batches(self) -> Iterator[list[Feature]]:
-        """Objects, as many at a time as became whole, for a writer: their coordinates may be numpy arrays.
+        """Objects, as many at a time as became whole.
 
         Raises:
             PlaygroundError: the predictor cannot be loaded; the disk is full.

@@ -35,13 +35,13 @@ class WorldFrame(answers.Frame):
 
 
 def features_of(found: list[tuple[str, shapely.Geometry, dict[str, Any]]], zoom: int) -> list[dict[str, Any]]:
-    """Features in degrees, whose coordinates may be numpy arrays, of (id, shape in units of the map, properties)."""
+    """Features in degrees of (id, shape in units of the whole map, properties)."""
     texts = shapely.to_geojson(np.array([shape for _, shape, _ in found], dtype=object)).tolist()
     features = [
         {"type": "Feature", "id": name, "geometry": orjson.loads(text), "properties": properties}
         for (name, _, properties), text in zip(found, texts, strict=True)
     ]
-    made: list[dict[str, Any]] = answers.normalize(features, WorldFrame.of(zoom)).collection["features"]
+    made = answers.normalize(features, WorldFrame.of(zoom)).features()
     for feature in made:
         feature["properties"].setdefault("confidence_max", feature["properties"]["confidence"])
     return made
