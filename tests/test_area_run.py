@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import mercantile
@@ -254,6 +255,20 @@ def test_a_thousand_tiles_with_failures_add_up(tmp_path: Path) -> None:
         told = json.loads((tmp_path / "s.json").read_text())
         assert (told["ok"], told["missing"], told["failed"]) == (995, 5, 0)
         assert not service.together.broken
+
+
+def test_a_real_service_gives_the_same_objects(serve: Callable, source: Path, finished: Path, tmp_path: Path) -> None:
+    service = serve("blobs:Blobs", TILES=str(source), ZOOM_LEVEL="8", PADDING="8")
+    service.wait_loaded()
+    out = tmp_path / "a.fgb"
+    arguments = [sys.executable, "-c", "from playground.commands import main; main()", "run", bbox()]
+    ended = call([*arguments, "--service", service.url, "--out", str(out), "--out", str(tmp_path / "a.geojson")])
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads((tmp_path / "a.geojson").read_bytes())["features"]
+    wanted = json.loads((finished / "a.geojson").read_bytes())["features"]
+    assert_same(found, wanted)
+    assert [feature["id"] for feature in found] == [feature["id"] for feature in wanted]
+    assert out.read_bytes()[:3] == b"fgb"
 
 
 def test_from_python(source: Path) -> None:

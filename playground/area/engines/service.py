@@ -28,6 +28,8 @@ TRANSIENT = frozenset((408, 423, 425, 429, 500, 502, 503, 504))
 BUSY = frozenset((429, 503))
 PATIENCE = 600.0
 """Seconds that a tile may wait for a busy service before it counts as failed."""
+CALM = 1.0
+"""Seconds in which a service is taken to be busy once, however many requests hear of it."""
 SNAP = 0.05
 """Pixels: outlines that run along pixels come back to them; degrees are rounded to 0.04 pixels."""
 
@@ -46,7 +48,7 @@ class ServiceEngine:
         self._zoom = zoom
         self._most = most or MOST
         self._limit = min(4.0, float(self._most))
-        self._busy_until = 0.0
+        self._was_busy = 0.0
         self._under_way = 0
         self._closed = threading.Event()
         self._lock = threading.Lock()
@@ -60,7 +62,7 @@ class ServiceEngine:
         """The service is there: ``describe_service`` has asked."""
 
     def room(self) -> int:
-        return max(0, int(self._limit) - self._under_way) if time.monotonic() >= self._busy_until else 0
+        return max(0, int(self._limit) - self._under_way)
 
     def submit(self, jobs: list[Job]) -> None:
         self._under_way += len(jobs)
@@ -99,13 +101,13 @@ class ServiceEngine:
                     f"{self._url}/predict", json={"z": self._zoom, "x": job.x, "y": job.y}, timeout=TIMEOUT
                 )
             except requests.RequestException as error:
-                self._slower(1.0)
+                self._slower()
                 return Outcome(job, "failed", kind="Unreachable", error=str(error), transient=True)
             status = response.status_code
             if status in BUSY and time.monotonic() - began < PATIENCE:
                 # No failure: the service says when to come again.
                 wait = _seconds(response.headers.get("Retry-After"))
-                self._slower(wait)
+                self._slower()
                 if self._closed.wait(wait):
                     return Outcome(job, "failed", kind="Stopped", error="stopped", transient=True)
                 continue
@@ -126,14 +128,15 @@ class ServiceEngine:
 
     def _faster(self) -> None:
         with self._lock:
-            self._limit = min(float(self._most), self._limit + 1.0 / max(1.0, self._limit) + 0.2)
+            # Quickly until it was once too much, then a tile more each time that all under way were answered.
+            self._limit = min(float(self._most), self._limit + (1.0 / self._limit if self._was_busy else 0.5))
 
-    def _slower(self, seconds: float) -> None:
+    def _slower(self) -> None:
         with self._lock:
             now = time.monotonic()
-            if now >= self._busy_until:  # those who hear it at the same moment say one thing
+            if now - self._was_busy >= CALM:  # those who hear it at the same moment say one thing
                 self._limit = max(1.0, self._limit / 2)
-            self._busy_until = max(self._busy_until, now + min(seconds, 60.0))
+                self._was_busy = now
 
 
 def describe_service(url: str, zoom: int | None) -> tuple[int, dict[str, Any]]:
