@@ -240,6 +240,8 @@ def limits_of(settings: RunningSettings) -> Limits:
         backlog=settings.backlog,
         max_requests=settings.max_requests,
         memory_mb=settings.memory_limit_mb,
+        batch_size=settings.batch_size,
+        batch_seconds=settings.batch_wait_ms / 1000,
     )
 
 

@@ -26,6 +26,12 @@ RELOAD_SECONDS = 600.0
 
 _shared = mmap.mmap(-1, SLOTS)
 _slot = 0
+_generation = 0
+
+
+def generation() -> int:
+    """How often the server had been reloaded when this worker was started: what is shared, is with the same ones."""
+    return _generation
 
 
 def is_draining() -> bool:
@@ -59,6 +65,8 @@ def when_ready(server: Any) -> None:
 
 def on_reload(server: Any) -> None:
     """gunicorn's hook in the master on SIGHUP: the old workers go on until the new ones have loaded."""
+    global _generation  # noqa: PLW0603 - the workers that are forked from now on have another one
+    _generation += 1
     newest = server.worker_age
     manage = type(server).manage_workers
 

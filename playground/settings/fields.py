@@ -237,6 +237,31 @@ class PredictorSettings:
         ),
     )
 
+    batch_size: int = field(
+        default=8,
+        metadata=about(
+            "batch_size",
+            Whole(1, 256),
+            "how many waiting tiles go to predict_batch at once, where the class has that method; 1 for one by one",
+        ),
+    )
+    batch_wait_ms: int = field(
+        default=0,
+        metadata=about(
+            "batch_wait_ms",
+            Whole(0, 10_000),
+            "how long a tile waits for others to be predicted with; 0: only those go together that wait anyway",
+            "milliseconds",
+        ),
+    )
+    share_model: bool = field(
+        default=False,
+        metadata=about(
+            "share_model",
+            Switch(),
+            "whether the workers share the memory of one model, loaded once and forked; see docs/partner.md",
+        ),
+    )
     auth: str | None = field(
         default=None,
         metadata=about(

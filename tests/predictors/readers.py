@@ -53,6 +53,19 @@ class Array(object):
         return found(tile, "array", shape=tile.array.shape, pixel=tile.array[1, 1], valid=tile.valid.sum())
 
 
+class Means(object):
+    """Of several tiles at once, in arrays of its own."""
+
+    def predict(self, tile):
+        return found(tile, "mean", mean=float(tile.array.mean()))
+
+    def predict_batch(self, tiles):
+        results = [self.predict(tile) for tile in tiles]
+        for tile in tiles:
+            tile.array[:] = 255
+        return results
+
+
 class Collection(object):
     def predict(self, tile):
         feature = {"type": "Feature", "geometry": {"type": "Point", "coordinates": (1, float("nan"))}, "properties": {}}
