@@ -23,6 +23,7 @@ from flaky import FlakyService
 
 from playground import area, geo
 from playground.area.aoi import Area
+from playground.area.engines.local import LocalEngine
 from playground.area.engines.worker import TileWorker
 from playground.area.local import about_of, worker_spec
 from playground.area.outcome import Job, Outcome
@@ -224,6 +225,27 @@ def test_a_predictor_that_dies_costs_its_own_tiles_only(source: Path, tmp_path: 
         "TilePoisonedError",
     }
     assert (tmp_path / "a.geojson.journal").exists()
+
+
+def test_a_worker_that_is_killed_loses_nothing(source: Path, finished: Path, tmp_path: Path) -> None:
+    plan, spec = plan_and_spec(source, pause=0.01)
+    engines = []
+
+    def make(total: int) -> LocalEngine:
+        engines.append(LocalEngine(spec, 2, total))
+        return engines[0]
+
+    def kill_one(run: AreaRun) -> None:
+        if run.report.predicted and len(engines) == 1:
+            victim = engines[0]._workers[0].process
+            victim.kill()
+            engines.append(victim)
+
+    run = AreaRun(plan, make, tmp_path / "journal", observe=kill_one)
+    assert list(run) == json.loads((finished / "a.geojson").read_bytes())["features"]
+    assert run.report.whole
+    assert len(engines) == 2
+    run.close()
 
 
 def test_a_thousand_tiles_with_failures_add_up(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+import json
 import pickle
 import socket
 import subprocess
@@ -17,6 +17,13 @@ from playground.area.engines.worker import WorkerSpec
 from playground.area.outcome import Job, Outcome
 from playground.errors import PredictorCrashedError, PredictorNotReadyError
 
+START = """\
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from playground.area.engines.process import main
+main(int(sys.argv[2]))
+"""
+"""Our path by argument, not by PYTHONPATH: that would reach the partner's interpreter, too."""
 CHUNK = 256
 """Consecutive tiles that one worker gets: the more, the fewer tiles are decoded by two of them."""
 FEW = 16
@@ -94,10 +101,9 @@ class LocalEngine:
         ours, theirs = socket.socketpair()
         with theirs:
             process = subprocess.Popen(
-                [sys.executable, "-m", "playground.area.engines.process", str(theirs.fileno())],
+                [sys.executable, "-c", START, json.dumps(sys.path), str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
             )
         pipe = Connection(ours.detach())
         pipe.send_bytes(pickle.dumps(self._spec))

@@ -1,11 +1,9 @@
-"""A worker as a process: ``python -m playground.area.engines.process DESCRIPTOR``."""
+"""A worker as a process of its own."""
 
 from __future__ import annotations
 
 import pickle
 import signal
-import socket
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
@@ -56,7 +54,3 @@ def main(descriptor: int) -> None:
     finally:
         if worker is not None:
             worker.close()
-
-
-if __name__ == "__main__":
-    main(socket.socket(fileno=int(sys.argv[1])).detach())
