@@ -217,11 +217,17 @@ def tile_of(wire, request, blob, read, index=0):
 
         return load_part
 
-    frame = dict(request["frame"])
-    if frame.get("bounds") is not None:
-        frame["bounds"] = tuple(frame["bounds"])
-    loaders = {"load_" + name: loader(name) for name in ("image", "array", "valid")}
-    return Tile(request["url"], **dict(frame, **loaders))
+    def make(named, place):
+        frame = dict(named["frame"])
+        if frame.get("bounds") is not None:
+            frame["bounds"] = tuple(frame["bounds"])
+        loaders = {"load_" + name: loader(place + name) for name in ("image", "array", "valid")}
+        return Tile(named["url"], **dict(frame, **loaders))
+
+    tile = make(request, "")
+    for number, other in enumerate(request.get("others", ()), 1):  # their parts are called 1:image, 2:array, …
+        tile.tiles.append(make(other, "%d:" % number))
+    return tile
 
 
 def decode_part(part, data):

@@ -119,6 +119,7 @@ def _name(tile: Tile) -> str:
     """What a tile is remembered by: its address, or its pixels."""
     if tile.z is not None:
         return f"{tile.z}-{tile.x}-{tile.y}"
-    digest = hashlib.blake2b(bytes(tile.image or b""), digest_size=16)
-    digest.update(tile.url.encode())
+    digest = hashlib.blake2b(tile.url.encode(), digest_size=16)
+    for each in tile.tiles:
+        digest.update(bytes(each.image or b""))
     return digest.hexdigest()

@@ -90,7 +90,7 @@ class Session:
             PredictorCrashedError: the process died.
             PlaygroundError: whatever making a part of the tile raised.
         """
-        parts = [_part(tile, name) for name in eager]
+        parts = [_part(tile, name) for name in eager if _has(tile, name)]
         head = {"op": "predict", **_address(tile), "parts": [part for part, _ in parts]}
         reply, blob, failures = self._ask(head, [blob for _, blob in parts], [tile], deadline)
         if failures:
@@ -111,7 +111,7 @@ class Session:
         """
         heads, blobs = [], []
         for tile in tiles:
-            parts = [_part(tile, name) for name in eager]
+            parts = [_part(tile, name) for name in eager if _has(tile, name)]
             heads.append({**_address(tile), "parts": [part for part, _ in parts]})
             blobs += [blob for _, blob in parts]
         reply, blob, failures = self._ask({"op": "predict-batch", "tiles": heads}, blobs, tiles, deadline)
@@ -251,13 +251,40 @@ class Session:
 
 
 def _address(tile: Tile) -> dict[str, Any]:
-    frame = {name: getattr(tile, name) for name in ("z", "x", "y", "padding", "size", "bounds", "resolution")}
-    return {"url": tile.url, "frame": {name: value for name, value in frame.items() if value is not None}}
+    """Where a tile and its further images come from, and their frames."""
+    told = {"url": tile.url, "frame": _frame(tile)}
+    if len(tile.tiles) > 1:
+        told["others"] = [{"url": other.url, "frame": _frame(other)} for other in tile.tiles[1:]]
+    return told
+
+
+def _frame(tile: Tile) -> dict[str, Any]:
+    names = ("z", "x", "y", "padding", "size", "bounds", "resolution")
+    frame = {name: getattr(tile, name) for name in names if getattr(tile, name) is not None}
+    if tile.metadata:
+        frame["metadata"] = tile.metadata
+    return frame
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Which of a request's images a part belongs to, and its attribute: "image" is (0, "image"), "1:image" the next."""
+    place, _, attribute = name.rpartition(":")
+    return int(place or 0), attribute
+
+
+def _has(tile: Tile, name: str) -> bool:
+    return _place(name)[0] < len(tile.tiles)
+
+
+def load_part(tile: Tile, name: str) -> Any:
+    """One part of a tile, or of its further images, made if it is not there yet; None where there is no such image."""
+    place, attribute = _place(name)
+    return getattr(tile.tiles[place], attribute) if place < len(tile.tiles) else None
 
 
 def _part(tile: Tile, name: str) -> tuple[dict[str, Any], Any]:
     """One part of a tile for the wire: what describes it, and its bytes."""
-    value = getattr(tile, name)
+    value = load_part(tile, name)
     if isinstance(value, np.ndarray) and value.ndim > 1:
         value = np.ascontiguousarray(value)
         part = {"name": name, "length": value.nbytes, "shape": value.shape, "dtype": value.dtype.str}

@@ -16,7 +16,7 @@ from playground.predictor.nursery import Nursery
 from playground.predictor.poison import Poison
 from playground.predictor.process import PredictorSpec
 from playground.predictor.results import read_result
-from playground.predictor.session import Session
+from playground.predictor.session import Session, load_part
 from playground.predictor.state import LOADED, PredictorState, Stateful
 from playground.predictor.turns import Queue, Request
 from playground_interfaces import Tile
@@ -99,11 +99,14 @@ class ProcessPredictor(Stateful):
     def waiting(self) -> int:
         return self._queue.waiting()
 
+    def seconds(self) -> float:
+        return self._queue.seconds()
+
     def predict(self, tile: Tile) -> Any:
         self._poison.check(tile)
         with self._queue.admitted():
             for part in self._eager:  # made while another tile is predicted, not in this one's turn
-                getattr(tile, part)
+                load_part(tile, part)
             deadline = getattr(tile, "deadline", None) or time.monotonic() + self.limits.predict_seconds
             request = Request(tile, deadline, alone=not self._batches or self._poison.is_suspect(tile))
             with self._queue.turn(request) as mine:

@@ -89,6 +89,10 @@ class Queue:
         """How many requests wait for their turn."""
         return len(self._waiting)
 
+    def seconds(self) -> float:
+        """How long the predictor has taken for one tile lately."""
+        return self._seconds
+
     @contextlib.contextmanager
     def turn(self, request: Request) -> Iterator[bool]:
         """Hold the predictor (True), unless the turn of another request has answered this one too (False).

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from flask import Blueprint, Flask
 
@@ -12,16 +13,27 @@ from playground.serving.state import Service
 
 BLUEPRINTS = {
     "predictions": "playground.serving.predictions:blueprint",
+    "process": "playground.serving.process:blueprint",
+    "jobs": "playground.serving.jobs:blueprint",
+    "describe": "playground.serving.describe:blueprint",
+    "docs": "playground.serving.docs:blueprint",
     "health": "playground.serving.health:blueprint",
     "monitoring": "playground.serving.monitoring:blueprint",
 }
 """Groups of endpoints; the next one is one module and one line here."""
 
-PER_PREDICTOR = ("predictions",)
+PER_PREDICTOR = ("predictions", "process", "jobs", "describe")
 """Those that each of several predictors has below its own address, too."""
 
 MAX_BODY = 32 * 1024 * 1024
 """Bytes: what App Engine lets through."""
+
+
+class App(Flask):
+    """Flask, for views that are plain functions: it asks of each view and each hook whether it is a coroutine."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
 
 
 def create_app(services: Sequence[Service]) -> Flask:
@@ -30,7 +42,7 @@ def create_app(services: Sequence[Service]) -> Flask:
     Args:
         services: the first answers at /predict; each that has an address of its own (PREDICTORS), below it.
     """
-    app = Flask("playground", static_folder=None)
+    app = App("playground", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.url_map.strict_slashes = False  # an address with a slash at its end is the same address, with no redirect
     app.url_map.merge_slashes = False

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from playground.predictor import Predictor
+from playground.serving import connections
 
 SLOTS = 4096
 """Bytes of shared memory: the first tells whether the server drains, the others which workers have loaded."""
@@ -44,6 +45,7 @@ def post_fork(server: Any, worker: Any) -> None:
     global _slot  # noqa: PLW0603 - which worker this process is, is a fact of the process
     _slot = 1 + worker.age % (SLOTS - 1)
     _shared[_slot] = 0
+    connections.install(worker)
 
 
 def when_ready(server: Any) -> None:

@@ -82,6 +82,35 @@ class Nothing(object):
         return None
 
 
+class Pairs(object):
+    """Several images and what is said of them, with the standard library only."""
+
+    def predict(self, tile):
+        lengths = [len(each.image) for each in tile.tiles]
+        return found(tile, "pairs", lengths=lengths, metadata=tile.metadata, resolutions=tile.tiles[-1].resolution)
+
+
+class Images(object):
+    """Tells what it is given of a request for several images; an image of one colour, 66, is too much for it."""
+
+    def predict(self, tile):
+        if tile.array[0, 0, 0] == 66:
+            raise PredictError("too red")
+        pixels = [each.array[1, 1].tolist() for each in reversed(tile.tiles)]
+        return found(
+            tile,
+            "images",
+            images=len(tile.tiles),
+            first=tile.tiles[0] is tile,
+            pixels=pixels[::-1],
+            heads=[bytes(each.image[1:4]).decode() for each in tile.tiles],
+            metadata=tile.metadata,
+            resolution=tile.resolution,
+            padding=tile.padding,
+            valid=int(tile.valid.sum()),
+        )
+
+
 class Environment(object):
     """Tells which keys the predictor sees."""
 
