@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from playground.answers.reshape import RING, reshape
 from playground.answers.table import LINES, POINTS, POLYGONS, Table
 from playground.answers.values import plain_value
 
-__all__ = ["Answer", "Frame", "Options", "normalize"]
+__all__ = ["Answer", "Frame", "Options", "normalize", "normalize_all"]
 
 MEMBERS = frozenset(("type", "geometry", "properties"))
 DEFAULT = Options()
@@ -83,7 +84,38 @@ def normalize(features: Sequence[Any], frame: Frame, options: Options = DEFAULT)
     )
 
 
+def normalize_all(images: Sequence[Sequence[Any]], frame: Frame, options: Options = DEFAULT) -> list[Answer]:
+    """The answers that the features of several images make, each as ``normalize`` gives it, for less together.
+
+    Args:
+        images: the features of each.
+        frame: where the pixels of every one of them lie.
+        options: what the configuration asks for.
+    """
+    if len(images) == 1 or not 0 < sum(map(len, images)) <= BLOCK:
+        return [normalize(features, frame, options) for features in images]
+    made, owners, audit = _place(list(chain.from_iterable(images)), frame, options)
+    ends = list(accumulate(map(len, images)))
+    texts: list[list[bytes]] = [[] for _ in images]
+    kept: list[list[int]] = [[] for _ in images]
+    for text, owner in zip(made, owners, strict=True):
+        image = bisect_right(ends, owner)
+        texts[image].append(text)
+        kept[image].append(owner - ends[image] + len(images[image]))
+    audits = audit.split(ends)
+    return [
+        Answer(text, each.report(len(features), own))
+        for text, each, features, own in zip(texts, audits, images, kept, strict=True)
+    ]
+
+
 def _normalize(features: Sequence[Any], frame: Frame, options: Options) -> Answer:
+    made, owners, audit = _place(features, frame, options)
+    return Answer(made, audit.report(len(features), owners))
+
+
+def _place(features: Sequence[Any], frame: Frame, options: Options) -> tuple[list[bytes], list[int], Audit]:
+    """The features of the answer as GeoJSON, which of those given each was, and what was done to them."""
     audit = Audit()
     table, collections = read_table(features, audit)
     described = describe(features, options.class_names, audit)
@@ -104,7 +136,7 @@ def _normalize(features: Sequence[Any], frame: Frame, options: Options) -> Answe
         texts = [texts[owner] for owner in owners]
     made = list(map(FEATURE.__mod__, zip(geometries, texts, strict=True)))
     _add_ids(made, owners, features, audit)
-    return Answer(made, audit.report(len(features), owners))
+    return made, owners, audit
 
 
 def _geometries(table: Table, frame: Frame, options: Options, audit: Audit) -> list[bytes | None]:

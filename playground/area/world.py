@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 from typing import Any
 
 import mercantile
@@ -11,7 +12,7 @@ import orjson
 import shapely
 
 from playground import answers, geo
-from playground.area.parts import UNITS
+from playground.area.parts import UNITS, Shapes
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -36,12 +37,30 @@ class WorldFrame(answers.Frame):
 
 def features_of(found: list[tuple[str, shapely.Geometry, dict[str, Any]]], zoom: int) -> list[dict[str, Any]]:
     """Features in degrees of (id, shape in units of the whole map, properties)."""
-    texts = shapely.to_geojson(np.array([shape for _, shape, _ in found], dtype=object)).tolist()
+    geometries = _geometries(np.array([shape for _, shape, _ in found], dtype=object))
     features = [
-        {"type": "Feature", "id": name, "geometry": orjson.loads(text), "properties": properties}
-        for (name, _, properties), text in zip(found, texts, strict=True)
+        {"type": "Feature", "id": name, "geometry": geometry, "properties": properties}
+        for (name, _, properties), geometry in zip(found, geometries, strict=True)
     ]
     made = answers.normalize(features, WorldFrame.of(zoom)).features()
     for feature in made:
         feature["properties"].setdefault("confidence_max", feature["properties"]["confidence"])
     return made
+
+
+def _geometries(shapes: Shapes) -> list[dict[str, Any]]:
+    """GeoJSON geometries; of polygons, which most objects are, without the way over text."""
+    single = np.flatnonzero(shapely.get_type_id(shapes) == shapely.GeometryType.POLYGON)
+    geometries: list[dict[str, Any]] = [{}] * len(shapes)
+    if len(single):
+        _, coords, (rings, polygons) = shapely.to_ragged_array(shapes[single])
+        positions = coords.tolist()
+        ends = rings.tolist()
+        paths = [positions[start:end] for start, end in pairwise(ends)]
+        firsts = polygons.tolist()
+        for index, (start, end) in zip(single.tolist(), pairwise(firsts), strict=True):
+            geometries[index] = {"type": "Polygon", "coordinates": paths[start:end]}
+    others = [index for index, geometry in enumerate(geometries) if not geometry]
+    for index, text in zip(others, shapely.to_geojson(shapes[others]).tolist(), strict=True):
+        geometries[index] = orjson.loads(text)
+    return geometries

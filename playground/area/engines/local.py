@@ -27,12 +27,12 @@ main(int(sys.argv[2]))
 CHUNK = 256
 """Consecutive tiles that one worker gets: the more, the fewer tiles are decoded by two of them."""
 FEW = 16
-SHORT = 8
-"""Jobs left to a worker for each of its threads when it gets the next ones."""
+SHORT = 96
+"""Jobs left to a worker when it gets the next ones: three times what it tells of at once."""
 DEATHS = 3
 """A worker that died so often without an outcome in between is not started again."""
 
-_decode_outcome = msgspec.msgpack.Decoder(Outcome).decode
+_decode_outcomes = msgspec.msgpack.Decoder(list[Outcome]).decode
 
 
 @dataclasses.dataclass
@@ -40,8 +40,7 @@ class _Worker:
     process: subprocess.Popen[bytes]
     pipe: Connection
     jobs: dict[int, Job] = dataclasses.field(default_factory=dict)
-    threads: int = 0
-    """0 until it is ready."""
+    ready: bool = False
 
 
 class LocalEngine:
@@ -63,7 +62,7 @@ class LocalEngine:
 
     def start(self) -> None:
         self._workers = [self._launch() for _ in range(self._count)]
-        while not all(worker.threads for worker in self._workers):
+        while not any(worker.ready for worker in self._workers):
             self._receive(1.0)
 
     def room(self) -> int:
@@ -111,8 +110,7 @@ class LocalEngine:
 
     def _shortest(self) -> _Worker | None:
         """The worker that needs jobs most; None if all have enough."""
-        ready = [worker for worker in self._workers if worker.threads]
-        needy = [worker for worker in ready if len(worker.jobs) < SHORT * worker.threads]
+        needy = [worker for worker in self._workers if worker.ready and len(worker.jobs) < SHORT]
         return min(needy, key=lambda worker: len(worker.jobs), default=None)
 
     def _receive(self, seconds: float) -> None:
@@ -128,12 +126,13 @@ class LocalEngine:
     def _take(self, worker: _Worker, message: bytes) -> None:
         kind, data = message[:1], message[1:]
         if kind == b"O":
-            outcome = _decode_outcome(data)
-            worker.jobs.pop(outcome.job.seq, None)
+            outcomes = _decode_outcomes(data)
+            for outcome in outcomes:
+                worker.jobs.pop(outcome.job.seq, None)
             self._deaths = 0
-            self._outbox.append(outcome)
+            self._outbox += outcomes
         elif kind == b"R":
-            worker.threads = msgspec.msgpack.decode(data)
+            worker.ready = True
         else:
             text, hint = msgspec.msgpack.decode(data)
             raise PredictorNotReadyError(text, hint)

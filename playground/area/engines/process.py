@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import signal
-import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
 from multiprocessing.connection import Connection
 
 import msgspec
@@ -14,20 +14,21 @@ from playground.area.engines.worker import TileWorker
 from playground.area.outcome import Job
 from playground.errors import PlaygroundError
 
+GARBAGE = 50_000
+"""Objects made until garbage is looked for: features of 32 tiles are many, and none of them is part of a cycle."""
+
 
 def main(descriptor: int) -> None:
     """A worker process: jobs come in through a socket, outcomes go out; it ends with the socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the run, which then closes the socket
     pipe = Connection(descriptor)
     encode, decode = msgspec.msgpack.encode, msgspec.msgpack.Decoder(list[Job]).decode
-    sending = threading.Lock()
+    jobs: deque[Job] = deque()
 
-    def say(kind: bytes, data: bytes) -> None:
-        with sending:
-            try:
-                pipe.send_bytes(kind + data)
-            except OSError:
-                pass  # nobody listens any more; the main loop sees it, too
+    def take(wait: bool) -> Job | None:
+        while not jobs and (wait or pipe.poll()):
+            jobs.extend(decode(pipe.recv_bytes()))
+        return jobs.popleft() if jobs else None
 
     worker: TileWorker | None = None
     try:
@@ -35,22 +36,15 @@ def main(descriptor: int) -> None:
             worker = TileWorker(pickle.loads(pipe.recv_bytes()))  # noqa: S301 - from the process that started this one
             worker.start()
         except PlaygroundError as error:
-            say(b"E", encode((error.message, error.hint)))
+            pipe.send_bytes(b"E" + encode((error.message, error.hint)))
             return
-        say(b"R", encode(worker.threads))
-        predict = worker.predict
-
-        def work(job: Job) -> None:
-            say(b"O", encode(predict(job)))
-
-        with ThreadPoolExecutor(worker.threads) as pool:
-            try:
-                while True:
-                    for job in decode(pipe.recv_bytes()):
-                        pool.submit(work, job)
-            except (EOFError, OSError):
-                worker.close()
-                pool.shutdown(wait=False, cancel_futures=True)
+        gc.freeze()
+        gc.set_threshold(GARBAGE)
+        pipe.send_bytes(b"R")
+        for outcomes in worker.work(take):
+            pipe.send_bytes(b"O" + encode(outcomes))
+    except (EOFError, OSError):
+        pass  # nobody listens any more
     finally:
         if worker is not None:
             worker.close()

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as StillWorkingError
+from typing import Any
 
 import mercantile
+import orjson
 
+from playground import answers
 from playground.area.outcome import Job, Outcome, failed
-from playground.area.parts import cut
-from playground.errors import PlaygroundError, PredictorNotReadyError
-from playground.pipeline import Pipeline, format_prediction, limits_of, open_engine
+from playground.area.parts import Seen, cut_all
+from playground.errors import PlaygroundError, PredictorNotReadyError, SettingsError
+from playground.pipeline import format_prediction, limits_of, open_engine, tile_of_image
 from playground.predictor import PredictorSpec, ProcessPredictor
 from playground.settings import RunningSettings
+from playground.tiles import TileImage
 
-LOCAL_THREADS = 2
-"""Tiles in work at once where imagery is at hand: one is predicted while the next is decoded."""
-REMOTE_THREADS = 32
-"""Tiles in work at once where each waits for a tile server."""
+THREADS = 2
+"""Tiles that go to the predictor at once: one is predicted while the next is decoded."""
+QUICK = 0.005
+"""Seconds a tile: with a predictor that takes less, threads cost more than what they overlap. All cores are busy anyway,
+as there is a worker for each."""
+AHEAD = 64
+"""Requests to a tile server under way; of a local source nothing is fetched ahead."""
+BATCH = 32
+"""Tiles that are normalised and cut at once: what numpy and GEOS cost a call is then shared."""
+SOON = 0.2
+"""Seconds that an outcome may wait for others."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +42,23 @@ class WorkerSpec:
     Attributes:
         settings: zoom, padding, tile source, deadlines.
         predictor: what to load.
-        threads: tiles in work at once; 0 for what the source asks for.
+        threads: tiles that go to the predictor at once; 0 for what it can make use of.
     """
 
     settings: RunningSettings
     predictor: PredictorSpec
     threads: int = 0
+
+
+@dataclasses.dataclass
+class Predicted:
+    """A tile that the predictor has seen, or why it has not."""
+
+    job: Job
+    image: TileImage | None
+    features: list[Any]
+    seconds: float
+    error: Exception | None = None
 
 
 class TileWorker:
@@ -47,14 +73,15 @@ class TileWorker:
 
     def __init__(self, spec: WorkerSpec) -> None:
         self.zoom = spec.settings.zoom_level
-        self._engine = open_engine(spec.settings)
-        local = self._engine is not None and self._engine.source.local
-        self.threads = spec.threads or (LOCAL_THREADS if local else REMOTE_THREADS)
+        self.threads = spec.threads or THREADS
+        self._settings = spec.settings
+        self._options = answers.Options.of(spec.settings)
+        engine = open_engine(spec.settings)
+        if engine is None:
+            raise SettingsError("there is no tile source", "set TILES")
+        self._engine = engine
         limits = dataclasses.replace(limits_of(spec.settings), backlog=self.threads)
         self._predictor = ProcessPredictor(spec.predictor, limits)
-        self._pipeline = Pipeline(
-            spec.settings, lambda tile: format_prediction(self._predictor.predict(tile)), self._engine
-        )
 
     def start(self) -> None:
         """Load the predictor.
@@ -69,31 +96,122 @@ class TileWorker:
 
     def predict(self, job: Job) -> Outcome:
         """What becomes of a tile; never raises."""
-        began = time.monotonic()
-        tile = mercantile.Tile(job.x, job.y, self.zoom)
-        try:
-            outcome = self._pipeline.predict_tile(tile.z, tile.x, tile.y, in_pixels=True)
-            report = outcome.report
-            pieces = None
-            if report["features_out"]:
-                frame = outcome.tile
-                missing = report.get("missing_neighbours", ())
-                pieces = cut(outcome.answer.features(), tile, frame["size"], frame["padding"], missing).dumps()
-        except PlaygroundError as error:
-            return failed(job, error, time.monotonic() - began)
-        except Exception as error:  # noqa: BLE001 - one tile that trips us up must not end a run of a million
-            return failed(job, error, time.monotonic() - began)
-        return Outcome(
-            job,
-            "ok" if report["features_out"] else "empty",
-            pieces,
-            report["features_out"],
-            time.monotonic() - began,
-            missing=tuple(report.get("missing_neighbours", ())),
-            repairs={**report["repairs"], **{f"dropped: {kind}": n for kind, n in report["dropped"].items()}},
-        )
+        return self._finish([self._ask(job)])[0]
+
+    def predict_all(self, jobs: Iterable[Job]) -> Iterator[list[Outcome]]:
+        """What becomes of tiles, some at a time, in any order; never raises.
+
+        Consecutive ones share what is decoded. Of a tile server, those to come are fetched ahead.
+        """
+        to_come = iter(jobs)
+        return self.work(lambda wait: next(to_come, None))
+
+    def work(self, take: Callable[[bool], Job | None]) -> Iterator[list[Outcome]]:
+        """What becomes of tiles that come one by one.
+
+        Args:
+            take: the next job; None if there is none at hand, or, told to wait for one, if there will be no more.
+        """
+        begun: deque[Job] = deque()
+        fetching: list[Future[Any]] = []
+        asked: deque[Future[Predicted]] = deque()
+        done: list[Predicted] = []
+        due = 0.0
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="predict") as pool:
+            while True:
+                fetching = [future for future in fetching if not future.done()]
+                while len(begun) < 2 * AHEAD and len(fetching) < AHEAD:
+                    job = take(not (begun or asked or done))
+                    if job is None:
+                        break
+                    begun.append(job)
+                    fetching += self._prefetch(job)
+                if not (begun or asked or done):
+                    return
+                if begun and not asked and self._predictor.seconds() < QUICK:
+                    done.append(self._ask(begun.popleft()))
+                while begun and len(asked) <= self.threads and self._predictor.seconds() >= QUICK:
+                    asked.append(pool.submit(self._ask, begun.popleft()))
+                due = due or time.monotonic() + SOON
+                if asked:
+                    try:
+                        done.append(asked[0].result(SOON))
+                        asked.popleft()
+                    except StillWorkingError:
+                        pass
+                if done and (len(done) >= BATCH or not (begun or asked) or time.monotonic() >= due):
+                    yield self._finish(done)
+                    done, due = [], 0.0
 
     def close(self) -> None:
         self._predictor.close()
-        if self._engine is not None:
-            self._engine.close()
+        self._engine.close()
+
+    def _prefetch(self, job: Job) -> list[Future[Any]]:
+        try:
+            deadline = time.monotonic() + self._settings.fetch_seconds
+            return self._engine.prefetch(mercantile.Tile(job.x, job.y, self.zoom), deadline)
+        except PlaygroundError:
+            return []  # whoever asks for the tile is told
+
+    def _ask(self, job: Job) -> Predicted:
+        """What the predictor says of a tile; never raises."""
+        began = time.monotonic()
+        try:
+            until = began + self._settings.timeout
+            tile = mercantile.Tile(job.x, job.y, self.zoom)
+            image = self._engine.get(tile, min(began + self._settings.fetch_seconds, until))
+            response = format_prediction(self._predictor.predict(tile_of_image(image, until)))
+        except Exception as error:  # noqa: BLE001 - one tile that trips us up must not end a run of a million
+            return Predicted(job, None, [], time.monotonic() - began, error)
+        return Predicted(job, image, response["prediction"]["features"], time.monotonic() - began)
+
+    def _finish(self, predicted: Sequence[Predicted]) -> list[Outcome]:
+        """The outcomes of tiles; never raises."""
+        outcomes = []
+        sizes: dict[int, list[Predicted]] = {}
+        for each in predicted:
+            if each.image is None:
+                assert each.error is not None
+                outcomes.append(failed(each.job, each.error, each.seconds))
+            else:
+                sizes.setdefault(each.image.size, []).append(each)
+        for size, alike in sizes.items():
+            outcomes += self._cut(size, alike)
+        return outcomes
+
+    def _cut(self, size: int, alike: Sequence[Predicted]) -> list[Outcome]:
+        """The outcomes of tiles of one size: together, or one by one if that does not work."""
+        padding = self._engine.padding
+        try:
+            given = [each.features for each in alike]
+            made = answers.normalize_all(given, answers.Frame(None, size, padding), self._options)
+            parsed: list[Any] = orjson.loads(b"[" + b",".join(text for answer in made for text in answer.texts) + b"]")
+            seen, start = [], 0
+            for each, answer in zip(alike, made, strict=True):
+                tile = mercantile.Tile(each.job.x, each.job.y, self.zoom)
+                found = parsed[start : start + len(answer.texts)]
+                seen.append(Seen(tile, found, each.image.missing if each.image else ()))
+                start += len(found)
+            cuts = cut_all(seen, size, padding)
+        except Exception as error:  # noqa: BLE001 - as above
+            if len(alike) > 1:
+                return [outcome for each in alike for outcome in self._cut(size, [each])]
+            return [failed(alike[0].job, error, alike[0].seconds)]
+        return [
+            Outcome(
+                each.job,
+                "ok" if answer.texts else "empty",
+                pieces.dumps() if answer.texts else None,
+                answer.report["features_out"],
+                each.seconds,
+                missing=tuple(shown.missing),
+                repairs=repairs_of(answer.report),
+            )
+            for each, shown, pieces, answer in zip(alike, seen, cuts, made, strict=True)
+        ]
+
+
+def repairs_of(report: dict[str, Any]) -> dict[str, int]:
+    """Features repaired or dropped, by kind, of an answer's report."""
+    return {**report["repairs"], **{f"dropped: {kind}": count for kind, count in report["dropped"].items()}}

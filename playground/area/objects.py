@@ -1,0 +1,198 @@
+"""From parts that are one object to that object: its shape, its properties, its name."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, get_args
+
+import mercantile
+import numpy as np
+import shapely
+
+from playground.area.cover import order_of
+from playground.area.parts import UNITS, Part, Shapes, are_boxes, name, to_global
+from playground.area.parts import same_dimension as polygons_of
+from playground.errors import SettingsError
+
+Merge = Literal["union", "best-confidence", "best-area", "none"]
+MERGES: dict[str, Merge] = {
+    **{mode: mode for mode in get_args(Merge)},
+    "NONE": "none",
+    "SELECT_BASED_ON_CONFIDENCE": "best-confidence",
+    "SELECT_BASED_ON_AREA": "best-area",
+}
+"""Ways to make one object of its parts, by name; the names of the Tile Geo Process API's ``apply_fusion`` too."""
+
+THIN = 1 / 256
+"""Tiles: a part thinner than a pixel that nobody else knows is the rim of an object of the neighbour's."""
+
+Found = tuple[str, shapely.Geometry, dict[str, Any]]
+"""An object's id, its shape in units of the whole map, and its properties."""
+
+
+def merge_named(text: str) -> Merge:
+    """The way to merge that a name means.
+
+    Raises:
+        SettingsError: none.
+    """
+    if text not in MERGES:
+        raise SettingsError(f"merge {text!r} is not known", f"known are {', '.join(MERGES)}")
+    return MERGES[text]
+
+
+@dataclasses.dataclass(slots=True)
+class Member:
+    """A part, and the group that it is in."""
+
+    tile: mercantile.Tile
+    part: Part
+    group: Group
+
+
+@dataclasses.dataclass(eq=False, slots=True)
+class Group:
+    """Parts known to be one object; merged groups point to the one that took them."""
+
+    members: list[Member]
+    waiting: int = 0
+    """Edges whose other side is still to come."""
+    into: Group | None = None
+
+    def root(self) -> Group:
+        group = self
+        while group.into is not None:
+            if group.into.into is not None:
+                group.into = group.into.into
+            group = group.into
+        return group
+
+    def take(self, other: Group) -> None:
+        """Make another root's parts this one's."""
+        other.into = self
+        self.members += other.members
+        self.waiting += other.waiting
+        other.members = []
+
+
+def objects_of(groups: Sequence[Group], merge: Merge, provenance: bool, counts: Counter[str]) -> list[Found | None]:
+    """The objects of groups that are whole; None for one that is the neighbour's, or its rim.
+
+    Args:
+        groups: roots.
+        merge: how parts become one object.
+        provenance: write the tiles that an object comes from into its property ``tiles``.
+        counts: ``joined``, ``beyond`` and ``rims`` are added to it.
+    """
+    teams = [
+        sorted(group.members, key=lambda member: (order_of(member.tile.x, member.tile.y), member.part.index))
+        for group in groups
+    ]
+    members = [member for team in teams for member in team]
+    own = placed([member.part.own for member in members], [member.tile for member in members])
+    areas, bounds = shapely.area(own), shapely.bounds(own)
+    ends = np.cumsum([len(team) for team in teams])
+    spans = [slice(int(end) - len(team), int(end)) for end, team in zip(ends, teams, strict=True)]
+    together = merge in ("union", "none")
+    united = dict(
+        zip(
+            many := [index for index, team in enumerate(teams) if together and len(team) > 1],
+            _united([own[spans[index]] for index in many]),
+            strict=True,
+        )
+    )
+    found: list[Found | None] = []
+    for index, (team, span) in enumerate(zip(teams, spans, strict=True)):
+        first = team[0].part
+        whole = united.get(index, own[span.start])
+        chosen: int | None = None  # together
+        if not together or not _is_union(team, whole):
+            chosen = _choose(team, merge)
+            if len(team) == 1 and first.whole and first.at != (0, 0):
+                counts["beyond"] += 1  # its middle is in another tile, which speaks for it
+                found.append(None)
+                continue
+            whole = placed([team[chosen].part.seen], [team[chosen].tile])[0]
+        elif len(team) == 1 and _is_rim(first, bounds[span.start]):
+            counts["rims"] += 1
+            found.append(None)
+            continue
+        counts["joined"] += len(team) > 1
+        found.append((name(team[0].tile, first.index), whole, _properties(team, areas[span], chosen, provenance)))
+    return found
+
+
+def placed(texts: Iterable[bytes], tiles: list[mercantile.Tile]) -> Shapes:
+    """Shapes in units of the whole map, of WKB in units from their tiles' corners."""
+    return to_global(np.asarray(shapely.from_wkb(list(texts)), dtype=object), tiles)
+
+
+def named(tile: mercantile.Tile) -> str:
+    """z/x/y."""
+    return f"{tile.z}/{tile.x}/{tile.y}"
+
+
+def _is_union(team: list[Member], whole: shapely.Geometry) -> bool:
+    """Whether an object is all of its parts together; else it is one of them, as that tile saw it."""
+    if not all(member.part.box for member in team) or not any(member.part.whole for member in team):
+        return True
+    # Rectangles that make one rectangle are parts of it; others are one detection, seen twice.
+    return len(team) > 1 and bool(are_boxes(np.array([whole], dtype=object))[0])
+
+
+def _choose(team: list[Member], merge: Merge) -> int:
+    """Which of several views of an object is taken: whole ones first, then by the mode, then the first tile's."""
+
+    def worth(index: int) -> tuple[bool, bool, float, int]:
+        part = team[index].part
+        score = float(shapely.area(shapely.from_wkb(part.seen))) if merge == "best-area" else _confidence(team[index])
+        return part.whole, merge in ("union", "none") and part.at == (0, 0), score, -index
+
+    return max(range(len(team)), key=worth)
+
+
+def _properties(team: list[Member], areas: Any, best: int | None, provenance: bool) -> dict[str, Any]:
+    leading = team[int(np.argmax(areas)) if best is None and len(team) > 1 else best or 0]
+    properties = dict(leading.part.properties)
+    confidences = [_confidence(member) for member in team]
+    if best is None:
+        mean = confidences[0]
+        if len(team) > 1:
+            weights = areas if areas.sum() > 0 else np.ones(len(team))
+            mean = float(np.sum(np.array(confidences) * weights) / np.sum(weights))
+        properties["confidence"] = min(max(round(mean, 6), 0.0), 1.0)
+        properties["score"] = properties["confidence"]
+    properties["confidence_max"] = max(confidences)
+    if provenance:
+        properties["tiles"] = list(dict.fromkeys(named(member.tile) for member in team))
+    return properties
+
+
+def _united(teams: list[Shapes]) -> Shapes:
+    """The unions of shapes that belong together; those of as many parts in one call."""
+    united = np.empty(len(teams), dtype=object)
+    counts = np.array([len(team) for team in teams])
+    for count in np.unique(counts):
+        these = np.flatnonzero(counts == count)
+        united[these] = shapely.union_all(np.stack([teams[index] for index in these]), axis=1)
+    lines = np.array([bool((shapely.get_dimensions(team) == 1).all()) for team in teams], dtype=bool)
+    united[lines] = shapely.line_merge(united[lines])
+    wholes = united[~lines]
+    # Where edges were cut, vertices are left on straight lines.
+    plain = np.asarray(shapely.simplify(wholes, 0.0, preserve_topology=True), dtype=object)
+    broken = ~shapely.is_valid(plain)
+    plain[broken] = wholes[broken]
+    united[~lines] = polygons_of(plain, np.ones(len(plain), bool))
+    return united
+
+
+def _is_rim(part: Part, bounds: Any) -> bool:
+    """Whether a part is less than a pixel of an object whose middle is in another tile, which does not know it."""
+    west, south, east, north = bounds
+    return part.whole and part.at != (0, 0) and bool(min(east - west, north - south) < THIN * UNITS)
+
+
+def _confidence(member: Member) -> float:
+    return float(member.part.properties["confidence"])
