@@ -1,4 +1,4 @@
-"""The predictor of the area benchmark: outlines of what is bright, as fast as they come. What is measured is the rest."""
+"""The predictor of the benchmark: outlines of what is bright, as fast as they come: the rest is what is measured."""
 
 import cv2
 import geojson

@@ -161,8 +161,9 @@ def cut_all(seen: Sequence[Seen], size: int, padding: int) -> list[Pieces]:
     whole = _all(bounds > low) & _all(bounds < high)
     crossed = shapes[crossing]
     boxes = are_boxes(crossed)
-    inner = [_runs(crossed, edge, -BESIDE) for edge in range(4)]
-    outer = [_runs(crossed, edge, BESIDE) for edge in range(4)]
+    edges = _Edges(crossed)
+    inner = [edges.runs(edge, -BESIDE) for edge in range(4)]
+    outer = [edges.runs(edge, BESIDE) for edge in range(4)]
     # A predictor that keeps to the core itself tells as little about beyond as one without padding.
     beside = _all(bounds >= 0) & _all(bounds <= UNITS)
     tells = np.bincount(owners[~beside], minlength=len(seen)) > 0 if padding else np.zeros(len(seen), bool)
@@ -188,16 +189,19 @@ def cut_all(seen: Sequence[Seen], size: int, padding: int) -> list[Pieces]:
 
 def _read(features: list[Feature], to_units: Callable[[FloatArray], FloatArray]) -> Shapes:
     """The geometries of features, in units."""
+    shapes = np.empty(len(features), dtype=object)
     geometries = [feature["geometry"] for feature in features]
-    if all(geometry["type"] == "Polygon" for geometry in geometries):
-        rings = [ring for geometry in geometries for ring in geometry["coordinates"]]
+    single = [index for index, geometry in enumerate(geometries) if geometry["type"] == "Polygon"]
+    if single:
+        polygons = [geometries[index]["coordinates"] for index in single]
+        rings = [ring for polygon in polygons for ring in polygon]
         coords = np.array([position for ring in rings for position in ring], dtype=np.float64)
-        starts = np.cumsum([0, *map(len, rings)])
-        firsts = np.cumsum([0, *(len(geometry["coordinates"]) for geometry in geometries)])
-        kind = shapely.GeometryType.POLYGON
-        return np.asarray(shapely.from_ragged_array(kind, to_units(coords), (starts, firsts)), dtype=object)
-    texts = [orjson.dumps(geometry) for geometry in geometries]
-    return np.asarray(shapely.transform(shapely.from_geojson(texts), to_units), dtype=object)
+        offsets = np.cumsum([0, *map(len, rings)]), np.cumsum([0, *map(len, polygons)])
+        shapes[single] = shapely.from_ragged_array(shapely.GeometryType.POLYGON, to_units(coords), offsets)
+    others = [index for index, geometry in enumerate(geometries) if geometry["type"] != "Polygon"]
+    texts = [orjson.dumps(geometries[index]) for index in others]
+    shapes[others] = shapely.transform(shapely.from_geojson(texts), to_units)
+    return shapes
 
 
 def _off_the_map(tile: mercantile.Tile) -> tuple[str, ...]:
@@ -252,33 +256,55 @@ def same_dimension(shapes: Shapes, areal: npt.NDArray[np.bool_]) -> Shapes:
     return found
 
 
-def _runs(shapes: Shapes, edge: int, beside: float) -> list[Runs]:
-    """Where shapes cover a line along an edge: (from, to) in units from the edge's beginning, in order."""
-    across = beside if edge in (EAST, SOUTH) else -beside
-    at = (UNITS if edge in (EAST, SOUTH) else 0.0) + across
-    # In the core's own stretch only: what lies beside the corners belongs to the next edge.
-    ends = [(at, 0.0), (at, UNITS)] if edge in (WEST, EAST) else [(0.0, at), (UNITS, at)]
-    axis = 1 if edge in (WEST, EAST) else 0
-    bounds = shapely.bounds(shapes)
-    crossed = (bounds[:, 1 - axis] <= at) & (at <= bounds[:, 3 - axis])
-    met = np.flatnonzero(crossed & (bounds[:, axis] < UNITS) & (bounds[:, axis + 2] > 0))
-    runs: list[Runs] = [[] for _ in shapes]
-    if not len(met):
+class _Edges:
+    """The straight edges of polygons and lines, to be met by lines along a tile's edges."""
+
+    def __init__(self, shapes: Shapes) -> None:
+        self._count = len(shapes)
+        coords, paths, self._owners = _paths(shapes)
+        same = paths[1:] == paths[:-1]
+        self._owners = self._owners[1:][same]
+        self._from, self._to = coords[:-1][same], coords[1:][same]
+        # A line is met in points: they get a width to be met by.
+        self._areal = shapely.get_dimensions(shapes) == 2
+
+    def runs(self, edge: int, beside: float) -> list[Runs]:
+        """Where shapes cover a line along an edge: (from, to) in units from the edge's beginning, in order."""
+        across = beside if edge in (EAST, SOUTH) else -beside
+        at = (UNITS if edge in (EAST, SOUTH) else 0.0) + across
+        axis = 1 if edge in (WEST, EAST) else 0
+        starts, ends = self._from[:, 1 - axis], self._to[:, 1 - axis]
+        # An edge's one end counts, not the other: so a corner on the line is met once, or twice where both turn back.
+        met = np.flatnonzero((starts <= at) != (ends <= at))
+        share = (at - starts[met]) / (ends[met] - starts[met])
+        along = self._from[met, axis] + share * (self._to[met, axis] - self._from[met, axis])
+        owners = self._owners[met]
+        order = np.lexsort((along, owners))
+        owners, along = owners[order], along[order]
+        areal = self._areal[owners]
+        half = UNITS / 512
+        lows = np.concatenate([along[areal][::2], along[~areal] - half])
+        highs = np.concatenate([along[areal][1::2], along[~areal] + half])
+        whose = np.concatenate([owners[areal][::2], owners[~areal]])
+        # In the core's own stretch only: what lies beside the corners belongs to the next edge.
+        kept = (highs > 0) & (lows < UNITS) & (highs > lows)
+        lows, highs = np.maximum(lows, 0.0), np.minimum(highs, float(UNITS))
+        runs: list[Runs] = [[] for _ in range(self._count)]
+        for index, low, high in zip(whose[kept].tolist(), lows[kept].tolist(), highs[kept].tolist(), strict=True):
+            if runs[index] and low <= runs[index][-1][1]:
+                runs[index][-1] = (runs[index][-1][0], max(runs[index][-1][1], high))
+            else:
+                runs[index].append((low, high))
         return runs
-    found, owners = shapely.get_parts(shapely.intersection(shapes[met], shapely.LineString(ends)), return_index=True)
-    found, again = shapely.get_parts(found, return_index=True)  # a collection may hold several lines
-    spans = shapely.bounds(found)
-    # A line is met in points: they get a width to be met by.
-    wide = np.where(shapely.get_dimensions(shapes[met]) == 1, UNITS / 512, 0.0)[owners[again]]
-    stretches = zip(met[owners[again]].tolist(), spans[:, axis] - wide, spans[:, axis + 2] + wide, strict=True)
-    for index, low, high in sorted(stretches):
-        if not high > low:
-            continue
-        if runs[index] and low <= runs[index][-1][1]:
-            runs[index][-1] = (runs[index][-1][0], max(runs[index][-1][1], float(high)))
-        else:
-            runs[index].append((float(low), float(high)))
-    return runs
+
+
+def _paths(shapes: Shapes) -> tuple[FloatArray, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The positions of polygons and lines, the ring or line that each is of, and the shape."""
+    parts, owners = shapely.get_parts(shapes, return_index=True)
+    areal = shapely.get_dimensions(parts) == 2
+    rings, of = shapely.get_rings(parts[areal], return_index=True)
+    coords, paths = shapely.get_coordinates(np.concatenate([rings, parts[~areal]]), return_index=True)
+    return coords, paths, np.concatenate([owners[areal][of], owners[~areal]])[paths]
 
 
 def are_boxes(shapes: Shapes) -> npt.NDArray[np.bool_]:

@@ -25,8 +25,8 @@ from playground.tiles import TileImage
 THREADS = 2
 """Tiles that go to the predictor at once: one is predicted while the next is decoded."""
 QUICK = 0.005
-"""Seconds a tile: with a predictor that takes less, threads cost more than what they overlap. All cores are busy anyway,
-as there is a worker for each."""
+"""Seconds a tile: with a predictor that takes less, threads cost more than what they overlap. All cores are busy
+anyway, as there is a worker for each."""
 AHEAD = 64
 """Requests to a tile server under way; of a local source nothing is fetched ahead."""
 BATCH = 32
