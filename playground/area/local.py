@@ -18,6 +18,7 @@ from playground.area.engines.local import LocalEngine
 from playground.area.engines.worker import WorkerSpec
 from playground.area.running import AreaRun, Plan
 from playground.area.seams import merge_named
+from playground.area.suppression import suppression_named
 from playground.errors import AreaError
 from playground.fetching.policy import FetchPolicy
 from playground.fetching.urls import without_secrets
@@ -85,6 +86,7 @@ def run(
     zoom: int,
     padding: int = 0,
     merge: str = "union",
+    suppress: str = "none",
     workers: int | None = None,
     python: str | None = None,
     project: Path | str = ".",
@@ -101,6 +103,7 @@ def run(
         tiles: the tile source.
         zoom, padding: as the predictor was trained.
         merge: one of ``MERGES``.
+        suppress: when of two objects the less sure one goes: ``iou:0.5``, ``ios:0.7``, ``none``.
         workers: processes; one a core if not given.
         python: the partner's interpreter; this one if not given.
         project: the partner's folder.
@@ -129,6 +132,7 @@ def run(
         about_of(running),
         merge_named(merge),
         provenance,
+        suppression_named(suppress),
     )
     spec = worker_spec(running, Path(project).resolve())
     path = Path(journal) if journal is not None else Path(tempfile.mkdtemp(prefix="playground-")) / "journal"

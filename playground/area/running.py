@@ -21,6 +21,7 @@ from playground.area.parts import Feature
 from playground.area.report import Report, write_table
 from playground.area.schedule import Schedule
 from playground.area.seams import Merge, Seams
+from playground.area.suppression import Suppression
 from playground.area.sweep import Done, Sweep
 from playground.errors import AreaError, PlaygroundError, RunError
 
@@ -43,6 +44,7 @@ class Plan:
         about: what else the answers depend on (predictor, source, padding); a journal of another one is refused.
         merge: how parts become one object.
         provenance: write source tiles into each object.
+        suppression: which objects are the same though no seam joins them; None for none.
         tries: at a tile that fails for reasons that may pass.
         pause: seconds before the second try.
     """
@@ -52,6 +54,7 @@ class Plan:
     about: dict[str, Any] = dataclasses.field(default_factory=dict)
     merge: Merge = "union"
     provenance: bool = False
+    suppression: Suppression | None = None
     tries: int = TRIES
     pause: float = PAUSE
 
@@ -97,7 +100,7 @@ class AreaRun:
             raise AreaError("the area holds no tile", "does it lie beyond 85 degrees north or south?")
         about = {**plan.about, "zoom": plan.zoom, "tiles": asked, "fingerprint": fingerprint}
         self._journal = Journal(journal, about, resume)
-        self._seams = Seams(plan.zoom, plan.merge, plan.provenance)
+        self._seams = Seams(plan.zoom, plan.merge, plan.provenance, plan.suppression)
         self._done = Done(self._journal.done())
         self._make_engine = make_engine
         self._observe = observe
@@ -163,7 +166,7 @@ class AreaRun:
             with contextlib.suppress(sqlite3.Error):
                 self.report.count(self._journal)
             self.report.joined = self._seams.counts["joined"]
-            for kind in ("beyond", "rims"):
+            for kind in ("beyond", "rims", "suppressed"):
                 self.report.details[kind] = self._seams.counts[kind]
             self._observe(self)
 

@@ -11,11 +11,14 @@ from collections.abc import Container
 from typing import Any
 
 import mercantile
+import numpy as np
+import shapely
 
 from playground.area.contact import contacts, same
-from playground.area.cover import order_of
+from playground.area.cover import BAND_ROWS, order_of
 from playground.area.objects import MERGES, Found, Group, Member, Merge, merge_named, named, objects_of, placed
-from playground.area.parts import OPPOSITE, STEPS, Pieces, Whole, name
+from playground.area.parts import OPPOSITE, STEPS, UNITS, Pieces, Whole, name
+from playground.area.suppression import Crowd, Future, Suppression
 from playground.area.world import features_of
 
 __all__ = ["MERGES", "Merge", "Seams", "merge_named"]
@@ -34,18 +37,23 @@ class Seams:
         zoom: of all tiles.
         merge: how parts become one object.
         provenance: write the tiles that an object comes from into its property ``tiles``.
+        suppression: which objects are the same though no seam joins them; None for none.
     """
 
-    def __init__(self, zoom: int, merge: Merge = "union", provenance: bool = False) -> None:
+    def __init__(
+        self, zoom: int, merge: Merge = "union", provenance: bool = False, suppression: Suppression | None = None
+    ) -> None:
         self.zoom = zoom
         self.merge = merge
         self.provenance = provenance
         self.counts: Counter[str] = Counter()
         """``joined``: objects made of several parts; ``beyond``: features that were a neighbour's; ``rims``: slivers
-        left out."""
+        left out; ``suppressed``: objects that a surer one stands for."""
         self._columns = 2**zoom
         self._waiting: dict[Key, list[list[Member]]] = {}
         self._ready: list[Group | tuple[mercantile.Tile, Whole]] = []
+        self._crowd = Crowd(suppression) if suppression else None
+        self._last: Key = (0, 0)
 
     def add(self, tile: mercantile.Tile, pieces: Pieces | None, known: Container[Key]) -> None:
         """Take a tile in.
@@ -55,7 +63,7 @@ class Seams:
             pieces: None for one that gave nothing.
             known: columns and rows of the area's tiles, those of this band and of the two beside it at least.
         """
-        key = (tile.x, tile.y)
+        key = self._last = (tile.x, tile.y)
         members: list[Member] = []
         if pieces is not None:
             self.counts["beyond"] += pieces.beyond
@@ -82,6 +90,22 @@ class Seams:
         """Objects that became whole since the last call, in degrees; a batch at a time unless ``all_of_them``."""
         if len(self._ready) < BATCH and not all_of_them:
             return []
+        found = self._found()
+        if self._crowd is not None:
+            self._crowd.add(found)
+            if not (all_of_them or self._crowd.grown):
+                return []
+            found = self._crowd.release(None if all_of_them else self._future())
+            self.counts["suppressed"] = self._crowd.suppressed
+        return features_of(found, self.zoom) if found else []
+
+    @property
+    def kept(self) -> int:
+        """Tiles that something is remembered of."""
+        return len(self._waiting)
+
+    def _found(self) -> list[Found]:
+        """Objects that became whole since the last call."""
         ready, self._ready = self._ready, []
         wholes = [entry for entry in ready if isinstance(entry, tuple)]
         shapes = iter(placed([whole.shape for _, whole in wholes], [tile for tile, _ in wholes]))
@@ -95,12 +119,22 @@ class Seams:
                 found.append((name(tile, whole.index), next(shapes), properties))
             elif (made := next(objects)) is not None:
                 found.append(made)
-        return features_of(found, self.zoom) if found else []
+        return found
 
-    @property
-    def kept(self) -> int:
-        """Tiles that something is remembered of."""
-        return len(self._waiting)
+    def _future(self) -> Future:
+        """Where objects may still come: what is shown by tiles to come, and what waits for them."""
+        x, y = self._last
+        band = y // BAND_ROWS
+        # A tile shows at most a tile's width of what is around it.
+        boxes = [
+            ((x - 1) * UNITS, (band * BAND_ROWS - 1) * UNITS, np.inf, np.inf),
+            (-np.inf, ((band + 1) * BAND_ROWS - 1) * UNITS, np.inf, np.inf),
+        ]
+        waiting = [member for edges in self._waiting.values() for edge in edges for member in edge]
+        roots = {id(root): root for root in (member.group.root() for member in waiting)}
+        members = [member for root in roots.values() for member in root.members]
+        shapes = placed([member.part.seen for member in members], [member.tile for member in members])
+        return Future(np.concatenate([np.array(boxes), shapely.bounds(shapes).reshape(-1, 4)]))
 
     def _neighbour(self, key: Key, edge: int) -> Key:
         across, down = STEPS[edge]

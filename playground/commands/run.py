@@ -20,6 +20,7 @@ from playground.area.engines.service import ServiceEngine, describe_service
 from playground.area.local import about_of, local_engine, source_info, worker_spec
 from playground.area.running import AreaRun, Plan
 from playground.area.seams import MERGES, merge_named
+from playground.area.suppression import suppression_named
 from playground.commands.console import console
 from playground.commands.target import find_target, predictor_options
 from playground.errors import RunError
@@ -48,6 +49,7 @@ class _Run(click.Command):
 @click.option("--workers", type=click.IntRange(1), metavar="N", help="Processes; tiles at once for --service.")
 @click.option("--out", "outs", multiple=True, default=["-"], metavar="FILE", help="Result, - is stdout; repeatable.")
 @click.option("--merge", default="union", metavar="MODE", help=f"How parts become one: {', '.join(MERGES)}.")
+@click.option("--suppress", default="none", metavar="RULE", help="Of overlapping objects keep the surest: iou:0.5.")
 @click.option("--source-tiles", is_flag=True, help="Write the tiles that an object comes from into it.")
 @click.option("--resume/--anew", default=None, help="Go on with the journal of an unfinished run; or forget it.")
 @click.option("--journal", type=click.Path(path_type=Path), help="Where to keep what is done; beside the result.")
@@ -62,6 +64,7 @@ def run(
     workers: int | None,
     outs: tuple[str, ...],
     merge: str,
+    suppress: str,
     source_tiles: bool,
     resume: bool | None,
     journal: Path | None,
@@ -95,7 +98,7 @@ def run(
             info = source_info(settings)
             where = read_area(area, info if area == SOURCE else None)
             engine = local_engine(worker_spec(settings, target.project), workers)
-        plan = Plan(where, zoom, about, merge_named(merge), source_tiles)
+        plan = Plan(where, zoom, about, merge_named(merge), source_tiles, suppression_named(suppress))
         with _watch() as observe:
             done = AreaRun(plan, engine, kept, resume=bool(resume), observe=observe)
             _announce(done)
