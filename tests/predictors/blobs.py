@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import time
 
 import geojson
 import rasterio.features
@@ -17,6 +18,14 @@ class Blobs(object):
         found = rasterio.features.shapes(mask, mask=mask.astype(bool), connectivity=self.connectivity)
         properties = {"category": "blob", "confidence": 0.75}
         return geojson.FeatureCollection([geojson.Feature(geometry=shape, properties=properties) for shape, _ in found])
+
+
+class Slow(Blobs):
+    """Takes its time, so that there is some to interrupt it."""
+
+    def predict(self, tile):
+        time.sleep(0.02)
+        return Blobs.predict(self, tile)
 
 
 class SomeDie(Blobs):
