@@ -183,9 +183,8 @@ def rows(journal: Path) -> int:
 
 def test_ctrl_c_ends_it_in_order(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.geojson"
-    process = subprocess.Popen(
-        command(source, out, predictor="blobs:Slow"), cwd=PREDICTORS, stderr=subprocess.PIPE, text=True
-    )
+    slow = command(source, out, predictor="blobs:Slow")
+    process = subprocess.Popen(slow, cwd=PREDICTORS, stderr=subprocess.PIPE, text=True)
     until_written(process, tmp_path / "a.geojson.journal")
     process.send_signal(signal.SIGINT)
     _, words = process.communicate(timeout=30)

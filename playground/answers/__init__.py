@@ -97,15 +97,15 @@ def normalize_all(images: Sequence[Sequence[Any]], frame: Frame, options: Option
     made, owners, audit = _place(list(chain.from_iterable(images)), frame, options)
     ends = list(accumulate(map(len, images)))
     texts: list[list[bytes]] = [[] for _ in images]
-    kept: list[list[int]] = [[] for _ in images]
     for text, owner in zip(made, owners, strict=True):
-        image = bisect_right(ends, owner)
-        texts[image].append(text)
-        kept[image].append(owner - ends[image] + len(images[image]))
-    audits = audit.split(ends)
+        texts[bisect_right(ends, owner)].append(text)
+    # What had to be mended may be written in another order beside others: those images are done again, each alone.
+    again = {bisect_right(ends, owner) for owner in audit.touched()}
     return [
-        Answer(text, each.report(len(features), own))
-        for text, each, features, own in zip(texts, audits, images, kept, strict=True)
+        normalize(features, frame, options)
+        if place in again or len(texts[place]) < len(features)
+        else Answer(texts[place], Audit().report(len(features), range(len(features))))
+        for place, features in enumerate(images)
     ]
 
 

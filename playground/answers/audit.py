@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
 
 
@@ -24,22 +23,9 @@ class Audit:
         for owner in owners:
             self._lost.setdefault(owner, reason)
 
-    def split(self, ends: Sequence[int]) -> list[Audit]:
-        """The audits of consecutive lists that were audited as one.
-
-        Args:
-            ends: where each of them ends.
-        """
-        audits = [Audit() for _ in ends]
-        starts = [0, *ends]
-        for kind, owners in self._repaired.items():
-            for owner in owners:
-                place = bisect_right(ends, owner)
-                audits[place].repair(kind, (owner - starts[place],))
-        for owner, reason in self._lost.items():
-            place = bisect_right(ends, owner)
-            audits[place].lose(reason, (owner - starts[place],))
-        return audits
+    def touched(self) -> set[int]:
+        """The features that anything was noted of."""
+        return set(self._lost).union(*self._repaired.values())
 
     def report(self, features_in: int, kept: Collection[int]) -> dict[str, Any]:
         """The report of an answer.

@@ -28,6 +28,15 @@ class Slow(Blobs):
         return Blobs.predict(self, tile)
 
 
+class Clouds(Blobs):
+    """Will not speak of every seventh tile."""
+
+    def predict(self, tile):
+        if (tile.x + 3 * tile.y) % 7 == 0:
+            raise PredictError("clouds")
+        return Blobs.predict(self, tile)
+
+
 class SomeDie(Blobs):
     """One tile in 37 ends the process the first time, one in 53 is refused, one ends it always."""
 
