@@ -50,6 +50,10 @@ class WorkerSpec:
     threads: int = 0
 
 
+Begun = tuple[Job, list[Future[Any]]]
+"""A job, and what is being fetched for it."""
+
+
 @dataclasses.dataclass
 class Predicted:
     """A tile that the predictor has seen, or why it has not."""
@@ -112,7 +116,7 @@ class TileWorker:
         Args:
             take: the next job; None if there is none at hand, or, told to wait for one, if there will be no more.
         """
-        begun: deque[Job] = deque()
+        begun: deque[Begun] = deque()
         fetching: list[Future[Any]] = []
         asked: deque[Future[Predicted]] = deque()
         done: list[Predicted] = []
@@ -124,14 +128,14 @@ class TileWorker:
                     job = take(not (begun or asked or done))
                     if job is None:
                         break
-                    begun.append(job)
-                    fetching += self._prefetch(job)
+                    begun.append((job, self._prefetch(job)))
+                    fetching += begun[-1][1]
                 if not (begun or asked or done):
                     return
                 if begun and not asked and self._predictor.seconds() < QUICK:
-                    done.append(self._ask(begun.popleft()))
+                    done.append(self._ask(_next(begun)))
                 while begun and len(asked) <= self.threads and self._predictor.seconds() >= QUICK:
-                    asked.append(pool.submit(self._ask, begun.popleft()))
+                    asked.append(pool.submit(self._ask, _next(begun)))
                 due = due or time.monotonic() + SOON
                 if asked:
                     try:
@@ -210,6 +214,15 @@ class TileWorker:
             )
             for each, shown, pieces, answer in zip(alike, seen, cuts, made, strict=True)
         ]
+
+
+def _next(begun: deque[Begun]) -> Job:
+    """The first job whose tiles are there, so that one slow answer holds up nobody; the first of all if none is."""
+    for index, (job, fetching) in enumerate(begun):
+        if all(future.done() for future in fetching):
+            del begun[index]
+            return job
+    return begun.popleft()[0]
 
 
 def repairs_of(report: dict[str, Any]) -> dict[str, int]:
