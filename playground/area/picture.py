@@ -29,7 +29,7 @@ TILE_MOST = 512
 """Pixels of a tile: more would show nothing new."""
 FINE = 2
 """Objects are drawn so much finer, and averaged: smooth edges."""
-DOT = 2.5
+DOT = 2.0
 """Pixels: the radius of a point, and of what would be smaller; it can be seen."""
 FILL, OUTLINE = 0.30, 0.95
 GRID = 0.08
@@ -75,9 +75,9 @@ class Picture:
         """Objects seen, by category."""
 
     @staticmethod
-    def of_area(area: Area, zoom: int) -> Picture:
+    def of_area(area: Area, zoom: int, most: int = MOST) -> Picture:
         """An empty overview of an area's tiles."""
-        picture = Picture(View.around(area.bands(zoom), zoom))
+        picture = Picture(View.around(area.bands(zoom), zoom), most)
         for band in area.bands(zoom):
             picture.tiles.mark(band, ASKED)
         return picture
