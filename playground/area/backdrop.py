@@ -11,7 +11,7 @@ from PIL import Image
 
 from playground import imagery
 from playground.area.view import View
-from playground.errors import ImageError, TileNotFoundError, TileSourceError
+from playground.errors import PlaygroundError
 from playground.imagery import Pixels
 from playground.sources import TileSource
 
@@ -111,7 +111,7 @@ def _read(source: TileSource, tile: mercantile.Tile, deadline: float) -> tuple[P
         if source.reads_padded(tile, 0):
             return source.read_padded(tile, 0, deadline)
         pixels = imagery.decode(source.fetch(tile, deadline))
-    except (TileNotFoundError, TileSourceError, ImageError):
+    except PlaygroundError:
         return None
     return pixels, pixels[..., -1] > 0 if pixels.shape[2] in (2, 4) else None
 

@@ -48,6 +48,8 @@ HOLES = {"missing": MISSING, "failed": FAILED}
 HOLE_COLOURS = {"missing": (146, 163, 184), "failed": (255, 92, 92)}
 BAND = 128
 """Rows blended at once."""
+TOGETHER = 500
+"""Features drawn at once: a few cost as much, if they are far apart."""
 EDGE = 16.0
 """Fine pixels beyond the view that large objects are cut at."""
 
@@ -71,6 +73,7 @@ class Picture:
         # 0 nothing; 1 to CLASSES inside; CLASSES more on the outline. The greater wins, whatever the order.
         self._labels = np.zeros((height * FINE, width * FINE), np.uint8)
         self._names: dict[str, int] = {}
+        self._waiting: list[dict[str, Any]] = []
         self.counts: Counter[str] = Counter()
         """Objects seen, by category."""
 
@@ -95,7 +98,12 @@ class Picture:
 
     def write(self, features: Iterable[dict[str, Any]]) -> None:
         """Draw features in degrees; their ``category`` will choose the colour."""
-        chosen = [feature for feature in features if feature.get("geometry") is not None]
+        self._waiting += [feature for feature in features if feature.get("geometry") is not None]
+        if len(self._waiting) >= TOGETHER:
+            self._draw_waiting()
+
+    def _draw_waiting(self) -> None:
+        chosen, self._waiting = self._waiting, []
         if not chosen:
             return
         texts = [orjson.dumps(feature["geometry"], option=orjson.OPT_SERIALIZE_NUMPY) for feature in chosen]
@@ -169,6 +177,7 @@ class Picture:
         Raises:
             RunError: it cannot be written.
         """
+        self._draw_waiting()
         height, width = self._labels.shape[0] // FINE, self._labels.shape[1] // FINE
         empty = Image.new("RGB", (width, height), PAPER)
         canvas = np.array(empty if source is None else backdrop(source, self.view, (width, height), PAPER))
