@@ -56,6 +56,30 @@ class Ground(TileSource):
         return SourceInfo("ground", minzoom=self.lowest if self.told else None)
 
 
+class Places(Ground):
+    """Imagery whose red grows from a view's west to its east, and green from its north to its south."""
+
+    def __init__(self, view: View, lowest: int = 0) -> None:
+        super().__init__(lowest)
+        self.view = view
+
+    def fetch(self, tile: mercantile.Tile, deadline: float | None = None) -> bytes:
+        super().fetch(tile)
+        view, scale = self.view, 2.0 ** (self.view.zoom - tile.z)
+        steps = (np.arange(256) + 0.5) / 256
+        middle, world = (view.left + view.right) / 2, 2.0**view.zoom
+        x = (tile.x + steps) * scale
+        x -= np.round((x - middle) / world) * world
+        red = (x - view.left) / view.columns
+        green = ((tile.y + steps) * scale - view.top) / view.rows
+        pixels = np.zeros((256, 256, 3), np.uint8)
+        pixels[..., 0] = np.clip(red * 250, 0, 255)
+        pixels[..., 1] = np.clip(green * 250, 0, 255)[:, None]
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+        return buffer.getvalue()
+
+
 def feature(shape: shapely.Geometry, category: str = "lake") -> dict:
     return {"type": "Feature", "geometry": shapely.geometry.mapping(shape), "properties": {"category": category}}
 
@@ -169,6 +193,27 @@ def test_imagery_takes_a_bounded_number_of_tiles(view: View, lowest: int, told: 
     assert len(source.asked) <= (MOST if told else 2 * MOST)
     assert all(0 <= tile.x < 2**tile.z and 0 <= tile.y < 2**tile.z for tile in source.asked)
     assert image.getcolors() == [(image.width * image.height, GROUND)]
+
+
+@pytest.mark.parametrize(
+    ("view", "lowest", "off"),
+    [
+        (View(5, 14, 8, 22, 14), 0, 2),
+        (View(12, 1001, 1003, 1102, 1050), 0, 2),  # from a lower zoom, whose tiles do not end where the view ends
+        (View(12, 1001, 1003, 1102, 1050), 12, 9),  # from some of the tiles
+        (View(5, -5, 3, 4, 9), 0, 2),  # across the antimeridian
+        (View(7, 9, 9, 10, 10), 0, 2),
+    ],
+)
+def test_imagery_lies_where_it_should(view: View, lowest: int, off: float) -> None:
+    width, height = 600, round(600 * view.rows / view.columns)
+    shown = np.asarray(backdrop(Places(view, lowest), view, (width, height), PAPER)).astype(float)
+    inner = (slice(height // 20, -height // 20), slice(width // 20, -width // 20))
+    wanted = (np.arange(width) + 0.5) / width * 250, ((np.arange(height) + 0.5) / height * 250)[:, None]
+    for band in (0, 1):
+        difference = (shown[..., band] - wanted[band])[inner]
+        assert np.abs(difference).max() <= off
+        assert abs(difference.mean()) <= max(1.0, off / 4)
 
 
 def test_a_page_is_never_larger_than_told(tmp_path: Path) -> None:

@@ -40,6 +40,9 @@ EUROPE = "Europe"
 EARTH = "the whole earth"
 VIEWS = {EUROPE: View(5, 14, 8, 22, 14), EARTH: View(5, 0, 0, 32, 32)}
 """The earth is asked for, poles and antimeridian included; the picture shows Europe."""
+TOGETHER = 3
+"""Tiles under way for each worker: one in work and two that wait. The backlog of the example holds that many, even if
+one of two workers gets them all."""
 PICTURE = 1600
 """Pixels along its longer side."""
 
@@ -80,7 +83,7 @@ def demo(out: Path, workers: int, port: int) -> None:
         _done(f"service ready at {url}, {workers} workers, from exactly these files")
         source = stack.enter_context(contextlib.closing(open_source(str(imagery))))
         os.environ["no_proxy"] = "127.0.0.1"  # nobody between us and ourselves
-        run, features = _predict(url, source, 2 * workers, out / "water.geojson")
+        run, features = _predict(url, source, TOGETHER * workers, out / "water.geojson")
         steps = steps_of(requests.get(f"{url}/metrics", timeout=30).text)
         changed = len(set(before) ^ set(freeze(python)))
         _done(f"{changed} of {len(before)} packages changed in the partner's Python: {', '.join(before)}")
