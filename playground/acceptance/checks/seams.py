@@ -1,0 +1,159 @@
+"""Whether an area cut in tiles gives what it gives uncut."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from playground.acceptance.bench import Bench
+from playground.acceptance.checks.geometry import NOTHING
+from playground.acceptance.checks.repeat import stable_noise
+from playground.acceptance.masks import disagreement
+from playground.acceptance.model import Check, Sample, Verdict, failed, passed, skipped
+from playground.acceptance.scene import SHIFT, TILE_SIZE
+
+STRIP = 8
+"""Pixels on either side of a seam that are compared."""
+ALLOWED = 0.05
+"""Share of what is covered there that may differ by more than a pixel."""
+RING = 2
+"""Outermost pixels that must not matter to the core."""
+
+
+def _seams(bench: Bench) -> Verdict:
+    scene, padding = bench.busy, bench.padding
+    if padding == 0:
+        return skipped("without padding neighbours share no pixels")
+    if scene is None:
+        return skipped(NOTHING)
+    samples = bench.samples(scene)
+    masks = {name: bench.mask(samples[name]) for name in ("tile", "east", "south")}
+    width = min(STRIP, padding)
+    seam, border = padding + TILE_SIZE, padding
+    shares = {}
+    for name, turn in (("east", False), ("south", True)):
+        one, other = (mask.T if turn else mask for mask in (masks["tile"], masks[name]))
+        rows = slice(padding, padding + TILE_SIZE)
+        strips = one[rows, seam - width : seam + width], other[rows, border - width : border + width]
+        if strips[0].any() or strips[1].any():
+            shares[name] = disagreement(*strips)
+    if not shares:
+        return skipped("nothing is found at a seam: give --scene or --tiles with more to find")
+    worst = max(shares, key=lambda name: shares[name])
+    bench.figures["seam_disagreement"] = round(shares[worst], 4)
+    words = f"{shares[worst]:.1%} of what is found within {width} pixels of the {worst} seam differs"
+    return failed(words) if shares[worst] > ALLOWED else passed(words)
+
+
+SEAMS = Check(
+    "should",
+    _seams,
+    "two neighbour tiles say the same about the strip along their common edge",
+    "otherwise objects are broken or doubled there when the area is joined: a grid of tile edges on the map",
+    "raise PADDING to what the model sees around a pixel (its receptive field); normalise by constants, not by tile",
+)
+
+
+def _padding_reach(bench: Bench, ring: int) -> tuple[float, int] | None:
+    """(share of the core that changes when the outermost pixels do, how deep in the core the deepest lies)."""
+    scene = bench.busy
+    if scene is None:
+        return None
+    tile = bench.samples(scene)["tile"]
+    edge = np.ones((bench.side, bench.side), bool)
+    edge[ring:-ring, ring:-ring] = False
+    before = _core(bench, tile)
+    depth, share = 0, 0.0
+    for seed, name in enumerate(("noise", "black", "white")):
+        filled = stable_noise(bench.side, seed)
+        if name != "noise":
+            filled[:] = 0 if name == "black" else 255
+        pixels = tile.pixels.copy()
+        pixels[edge] = filled[edge][:, : pixels.shape[2]]
+        sample = dataclasses.replace(tile, name=f"{tile.name} with {ring} pixels of {name} around it", pixels=pixels)
+        if not bench.see(sample).answered:
+            continue
+        changed = before != _core(bench, sample)
+        if changed.any():
+            rows, columns = np.nonzero(changed)
+            inward = np.minimum.reduce([rows, columns, TILE_SIZE - 1 - rows, TILE_SIZE - 1 - columns])
+            depth = max(depth, int(inward.max()) + 1)
+            share = max(share, float(changed.sum()) / max(int(before.sum()), 1))
+    return share, depth
+
+
+def _core(bench: Bench, sample: Sample) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+    padding = bench.padding
+    return bench.mask(sample)[padding : padding + TILE_SIZE, padding : padding + TILE_SIZE]
+
+
+def _padding_used(bench: Bench) -> Verdict:
+    if bench.padding == 0:
+        return skipped("there is no padding")
+    told = _padding_reach(bench, bench.padding)
+    if told is None:
+        return skipped(NOTHING)
+    bench.figures["padding_reach_pixels"] = told[1]
+    if told[1] == 0:
+        pixels = (bench.side / TILE_SIZE) ** 2 - 1
+        return failed(f"whatever the padding holds, the tile's answer is the same; it costs {pixels:.0%} more pixels")
+    return passed(f"it changes the answer up to {told[1]} pixels inside the tile")
+
+
+PADDING_USED = Check(
+    "good",
+    _padding_used,
+    "the padding matters to the answer inside the tile",
+    "padding is fetched, decoded and predicted: if the model does not look at it, it is wasted",
+    "lower PADDING, to 0 if each pixel is judged by itself; or let the model see the whole padded image",
+)
+
+
+def _padding_enough(bench: Bench) -> Verdict:
+    if bench.padding <= RING:
+        return skipped("there is no padding to speak of")
+    told = _padding_reach(bench, RING)
+    if told is None:
+        return skipped(NOTHING)
+    share, depth = told
+    if share > ALLOWED / 5:
+        return failed(
+            f"the outermost {RING} pixels change the answer up to {depth} pixels inside the tile, {share:.1%}"
+        )
+    return passed(f"the outermost {RING} pixels of the padded image do not matter inside the tile")
+
+
+PADDING_ENOUGH = Check(
+    "should",
+    _padding_enough,
+    "the model sees no further than the padding",
+    "if the outermost pixels matter inside the tile, so do those that are cut off: the answer depends on the cut",
+    "raise PADDING (256 at most); or normalise by constants instead of the image's own mean and maximum",
+)
+
+
+def _translation(bench: Bench) -> Verdict:
+    scene = bench.busy
+    if scene is None:
+        return skipped(NOTHING)
+    samples = bench.samples(scene)
+    down, right = SHIFT
+    margin = max(bench.padding, 16)
+    one = bench.mask(samples["tile"])[margin + down : -margin, margin + right : -margin]
+    other = bench.mask(samples["shifted"])[margin : -margin - down, margin : -margin - right]
+    if not (one.any() or other.any()):
+        return skipped("nothing is found in the middle of the tile")
+    share = disagreement(one, other)
+    bench.figures["shift_disagreement"] = round(share, 4)
+    words = f"shifted by {right} and {down} pixels, {share:.1%} of what is found differs"
+    return failed(words) if share > 2 * ALLOWED else passed(words)
+
+
+TRANSLATION = Check(
+    "should",
+    _translation,
+    "the same ground in another place of the image has the same answer",
+    "what a map shows must not depend on where the grid of tiles happens to lie",
+    "no thresholds from the whole image, no position as a feature of the model; resample by whole factors",
+)

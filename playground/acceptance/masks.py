@@ -1,0 +1,99 @@
+"""Answers as masks: what lies where, whatever polygons it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from playground.imagery import Mask
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def mask_of(features: Iterable[Any], height: int, width: int) -> Mask:
+    """The pixels whose centres the features cover; a point covers the pixel that it is in and those around it."""
+    mask = np.zeros((height, width), bool)
+    for feature in features:
+        toggles = np.zeros((height, width + 1), np.int32)
+        geometry = feature.get("geometry") if isinstance(feature, dict) else None
+        for kind, coords in paths_of(geometry):
+            if kind == "Point":
+                x, y = coords[0]
+                if np.isfinite((x, y)).all():
+                    rows, columns = (slice(max(0, int(v) - 1), max(0, int(v) + 2)) for v in (y, x))
+                    mask[rows, columns] = True
+            elif kind == "Polygon":
+                _toggle(toggles, coords)
+        mask |= (np.cumsum(toggles, axis=1) % 2).astype(bool)[:, :width]
+    return mask
+
+
+def paths_of(geometry: Any) -> Iterator[tuple[str, FloatArray]]:
+    """(Polygon, Line or Point; (n, 2) positions) of every path of a geometry; what cannot be read is left out."""
+    if not isinstance(geometry, dict):
+        return
+    kind, coordinates = geometry.get("type"), geometry.get("coordinates")
+    if kind == "GeometryCollection":
+        for member in geometry.get("geometries") or []:
+            yield from paths_of(member)
+        return
+    single = str(kind).removeprefix("Multi").removesuffix("String")
+    if single not in ("Point", "Line", "Polygon"):
+        return
+    for path in _at_depth(coordinates, (single == "Polygon") + str(kind).startswith("Multi")):
+        try:
+            array = np.asarray([path] if single == "Point" else path, dtype=np.float64)
+        except (TypeError, ValueError):
+            continue
+        if array.ndim == 2 and array.shape[1] >= 2 and len(array):
+            yield single, array[:, :2]
+
+
+def _at_depth(value: Any, depth: int) -> Iterator[Any]:
+    if depth <= 0 or not isinstance(value, list | tuple):
+        yield value
+        return
+    for member in value:
+        yield from _at_depth(member, depth - 1)
+
+
+def _toggle(toggles: npt.NDArray[np.int32], ring: FloatArray) -> None:
+    """Count, in each row, how often a ring crosses the row of pixel centres to the left of each pixel's centre."""
+    height, width = toggles.shape
+    ring = ring[np.isfinite(ring).all(axis=1)]
+    if len(ring) < 3:
+        return
+    ring = np.clip(ring, -1e6, 1e6)
+    x0, y0 = ring.T
+    x1, y1 = np.roll(ring, -1, axis=0).T  # closed, whether the ring is or not
+    first = np.clip(np.ceil(np.minimum(y0, y1) - 0.5), 0, height).astype(int)
+    last = np.clip(np.ceil(np.maximum(y0, y1) - 0.5), 0, height).astype(int)
+    counts = last - first
+    edges = np.repeat(np.arange(len(ring)), counts)
+    rows = np.arange(len(edges)) - np.repeat(np.cumsum(counts) - counts, counts) + first[edges]
+    share = (rows + 0.5 - y0[edges]) / (y1[edges] - y0[edges])
+    crossing = x0[edges] + share * (x1[edges] - x0[edges])
+    columns = np.clip(np.ceil(crossing - 0.5), 0, width - 1).astype(int)
+    np.add.at(toggles, (rows, columns), 1)
+
+
+def grown(mask: Mask) -> Mask:
+    """The mask and the eight pixels around each of its own."""
+    tall = mask.copy()
+    tall[1:] |= mask[:-1]
+    tall[:-1] |= mask[1:]
+    wide = tall.copy()
+    wide[:, 1:] |= tall[:, :-1]
+    wide[:, :-1] |= tall[:, 1:]
+    return wide
+
+
+def disagreement(one: Mask, other: Mask) -> float:
+    """Which share of what either covers the other has not even a pixel beside it; 0 where neither covers anything."""
+    union = int((one | other).sum())
+    if union == 0:
+        return 0.0
+    return float((one & ~grown(other)).sum() + (other & ~grown(one)).sum()) / union
