@@ -87,7 +87,9 @@ class Bench:
         return observation
 
     def observations(self) -> dict[str, Observation]:
-        """Every answer so far, by its sample."""
+        """Every answer so far, by its sample; ordinary and plain images are among them."""
+        for sample in [*self.ordinary(), *self.plain]:
+            self.see(sample)
         return {name: each for name, each in self._seen.items() if each.answered}
 
     def shape_of(self, name: str) -> tuple[int, int]:
@@ -139,7 +141,8 @@ class Bench:
     def plain(self) -> list[Sample]:
         """Images of one colour, and noise."""
         shape = (self.side, self.side, 3)
-        noise = np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
+        coarse = np.random.default_rng(1).integers(0, 256, (self.side // 8 + 1, self.side // 8 + 1, 3))
+        noise = coarse.astype(np.uint8).repeat(8, axis=0).repeat(8, axis=1)[: self.side, : self.side]
         shades = {"black": 0, "grey": 128, "white": 255}
         made = [Sample(name, np.full(shape, shade, np.uint8), self.padding) for name, shade in shades.items()]
         return [*made, Sample("noise", noise, self.padding)]

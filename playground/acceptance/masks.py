@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,10 @@ import numpy.typing as npt
 
 from playground.imagery import Mask
 
+Windows = tuple[tuple[slice, slice], tuple[slice, slice]]
+"""(rows, columns) in each of two images."""
+ENOUGH = 0.2
+"""Share of what is covered that must be left to judge by when what was cut off is left aside."""
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -97,3 +101,48 @@ def disagreement(one: Mask, other: Mask) -> float:
     if union == 0:
         return 0.0
     return float((one & ~grown(other)).sum() + (other & ~grown(one)).sum()) / union
+
+
+def uncut(features: Iterable[Any], height: int, width: int, reach: int) -> list[Any]:
+    """The features that stay further than ``reach`` pixels from the image's edge: nothing of them was cut off."""
+    whole = []
+    for feature in features:
+        geometry = feature.get("geometry") if isinstance(feature, dict) else None
+        coords = [path for _, path in paths_of(geometry)]
+        if coords:
+            all_of_it = np.concatenate(coords)
+            least, greatest = all_of_it.min(axis=0), all_of_it.max(axis=0)
+            if (least > reach).all() and (greatest < (width - reach, height - reach)).all():
+                whole.append(feature)
+    return whole
+
+
+def view_disagreement(
+    one: Sequence[Any], other: Sequence[Any], side: int, windows: Windows, reach: int
+) -> float | None:
+    """How much two answers disagree about the ground that both show: the share of what either covers there.
+
+    Things that the image cuts off may look different in each (a box around what is seen of a ship); if the rest agrees,
+    and is no small part, that is no disagreement.
+
+    Args:
+        one, other: features, in two images of ``side`` pixels.
+        windows: that ground, in each.
+        reach: pixels from the edge within which a thing counts as cut off.
+
+    Returns:
+        None where neither covers anything there.
+    """
+    whole = [mask_of(each, side, side)[window] for each, window in zip((one, other), windows, strict=True)]
+    if not (whole[0].any() or whole[1].any()):
+        return None
+    share = disagreement(*whole)
+    rest = [
+        mask_of(uncut(each, side, side, reach), side, side)[window]
+        for each, window in zip((one, other), windows, strict=True)
+    ]
+    # What is uncut in one and cut off in the other is there in both: only what one lacks wholly is a difference.
+    rest = [rest[0] | (rest[1] & whole[0]), rest[1] | (rest[0] & whole[1])]
+    if (rest[0] | rest[1]).sum() > ENOUGH * min(whole[0].sum(), whole[1].sum()):
+        share = min(share, disagreement(*rest))
+    return share

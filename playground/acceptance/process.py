@@ -42,7 +42,9 @@ class ProcessSubject:
     def __init__(self, spec: PredictorSpec, limits: Limits) -> None:
         self.limits = limits
         self.load_seconds: list[float] = []
-        self.printed = 0
+        self.printed = self.finished_printed = 0
+        self.calls = self.finished_calls = 0
+        """Predictions asked for, and signs printed: by all processes, and by those that have ended, which are read."""
         self._scratch = tempfile.TemporaryDirectory(prefix="playground-check-")
         self._report = Path(self._scratch.name) / "probe.json"
         self._spec = _with_probe(spec, self._report)
@@ -97,6 +99,7 @@ class ProcessSubject:
             assert self._session is not None
             self._report.unlink(missing_ok=True)
             tile = tile_of(sample)
+            self.calls += 1
             began = time.monotonic()
             reply, blob = self._session.predict(tile, [], began + self.limits.predict_seconds)
         except (PredictorTimeoutError, PredictorCrashedError) as error:
@@ -157,6 +160,7 @@ class ProcessSubject:
             session.wait()
             session.output()
             session.close()
+            self.finished_printed, self.finished_calls = self.printed, self.calls
 
     def close(self) -> None:
         """Stop for good."""

@@ -240,7 +240,8 @@ def _show(findings: list[Finding], figures: dict[str, float], advice: dict[str, 
     out = Console(highlight=False)
     table = Table("check", "grade", "outcome", "what was seen", box=None, pad_edge=False)
     group = ""
-    for each in findings:
+    groups = [each.group for each in findings]
+    for each in sorted(findings, key=lambda finding: groups.index(finding.group)):
         if each.group != group:
             group = each.group
             table.add_row(f"[bold]{group}[/]")

@@ -40,8 +40,6 @@ def measure(bench: Bench) -> bool:
     if not tiles:
         return False
     process = bench.process if bench.subject.sees == "process" else None
-    if process is not None:
-        process.restart()
     for tile in tiles[:2]:
         bench.ask(tile)
     seconds, memory = [], []

@@ -74,6 +74,7 @@ def _stateless(bench: Bench) -> Verdict:
     if len(samples) < 2:
         return skipped("it answers fewer than two ordinary tiles")
     first, *others = samples
+    bench.ask(first)  # whatever was asked for before this check
     before = bench.ask(first)
     if difference(before, bench.ask(first), bench.side):
         return skipped("two answers in a row differ already")
@@ -99,13 +100,12 @@ def _any_order(bench: Bench) -> Verdict:
         return skipped("it answers fewer than two ordinary tiles")
     if bench.subject.sees != "process":
         return skipped("a service that runs cannot be started afresh")
-    bench.subject.restart()
-    forth = [bench.ask(sample) for sample in samples]
+    forth = [bench.see(sample) for sample in samples]  # the very first answers of the first process, in this order
     bench.subject.restart()
     back = [bench.ask(sample) for sample in reversed(samples)][::-1]
     for sample, one, other in zip(samples, forth, back, strict=True):
         if words := difference(one, other, bench.side):
-            return failed(f"{sample.name}, in two orders after a fresh start: {words}")
+            return failed(f"{sample.name}, in another order after a fresh start: {words}")
     return passed(f"{len(samples)} tiles forwards and backwards, each from a fresh start")
 
 

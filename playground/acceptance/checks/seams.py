@@ -9,8 +9,8 @@ import numpy as np
 from playground.acceptance.bench import Bench
 from playground.acceptance.checks.geometry import NOTHING
 from playground.acceptance.checks.repeat import stable_noise
-from playground.acceptance.masks import disagreement
-from playground.acceptance.model import Check, Sample, Verdict, failed, passed, skipped
+from playground.acceptance.masks import Windows, view_disagreement
+from playground.acceptance.model import Check, Verdict, failed, passed, skipped
 from playground.acceptance.scene import SHIFT, TILE_SIZE
 
 STRIP = 8
@@ -28,16 +28,19 @@ def _seams(bench: Bench) -> Verdict:
     if scene is None:
         return skipped(NOTHING)
     samples = bench.samples(scene)
-    masks = {name: bench.mask(samples[name]) for name in ("tile", "east", "south")}
     width = min(STRIP, padding)
-    seam, border = padding + TILE_SIZE, padding
+    along = slice(padding, padding + TILE_SIZE)
+    strips = [slice(edge - width, edge + width) for edge in (padding + TILE_SIZE, padding)]
+    windows: dict[str, Windows] = {
+        "east": ((along, strips[0]), (along, strips[1])),
+        "south": ((strips[0], along), (strips[1], along)),
+    }
     shares = {}
-    for name, turn in (("east", False), ("south", True)):
-        one, other = (mask.T if turn else mask for mask in (masks["tile"], masks[name]))
-        rows = slice(padding, padding + TILE_SIZE)
-        strips = one[rows, seam - width : seam + width], other[rows, border - width : border + width]
-        if strips[0].any() or strips[1].any():
-            shares[name] = disagreement(*strips)
+    for name, window in windows.items():
+        features = bench.see(samples["tile"]).features, bench.see(samples[name]).features
+        share = view_disagreement(*features, bench.side, window, 1)
+        if share is not None:
+            shares[name] = share
     if not shares:
         return skipped("nothing is found at a seam: give --scene or --tiles with more to find")
     worst = max(shares, key=lambda name: shares[name])
@@ -63,29 +66,24 @@ def _padding_reach(bench: Bench, ring: int) -> tuple[float, int] | None:
     tile = bench.samples(scene)["tile"]
     edge = np.ones((bench.side, bench.side), bool)
     edge[ring:-ring, ring:-ring] = False
-    before = _core(bench, tile)
+    core = (slice(bench.padding, bench.padding + TILE_SIZE),) * 2
+    before = bench.mask(tile)[core]
     depth, share = 0, 0.0
-    for seed, name in enumerate(("noise", "black", "white")):
-        filled = stable_noise(bench.side, seed)
-        if name != "noise":
-            filled[:] = 0 if name == "black" else 255
+    for number, name in enumerate(("noise", "black", "white")):
+        filled = stable_noise(bench.side, 1) if name == "noise" else np.full(tile.pixels.shape, 255 * (number - 1))
         pixels = tile.pixels.copy()
         pixels[edge] = filled[edge][:, : pixels.shape[2]]
         sample = dataclasses.replace(tile, name=f"{tile.name} with {ring} pixels of {name} around it", pixels=pixels)
         if not bench.see(sample).answered:
             continue
-        changed = before != _core(bench, sample)
+        changed = before != bench.mask(sample)[core]
         if changed.any():
             rows, columns = np.nonzero(changed)
             inward = np.minimum.reduce([rows, columns, TILE_SIZE - 1 - rows, TILE_SIZE - 1 - columns])
             depth = max(depth, int(inward.max()) + 1)
-            share = max(share, float(changed.sum()) / max(int(before.sum()), 1))
+        features = bench.see(tile).features, bench.see(sample).features
+        share = max(share, view_disagreement(*features, bench.side, (core, core), ring) or 0.0)
     return share, depth
-
-
-def _core(bench: Bench, sample: Sample) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
-    padding = bench.padding
-    return bench.mask(sample)[padding : padding + TILE_SIZE, padding : padding + TILE_SIZE]
 
 
 def _padding_used(bench: Bench) -> Verdict:
@@ -140,11 +138,15 @@ def _translation(bench: Bench) -> Verdict:
     samples = bench.samples(scene)
     down, right = SHIFT
     margin = max(bench.padding, 16)
-    one = bench.mask(samples["tile"])[margin + down : -margin, margin + right : -margin]
-    other = bench.mask(samples["shifted"])[margin : -margin - down, margin : -margin - right]
-    if not (one.any() or other.any()):
+    height, width = (bench.side - 2 * margin - step for step in SHIFT)
+    windows = (
+        (slice(margin + down, margin + down + height), slice(margin + right, margin + right + width)),
+        (slice(margin, margin + height), slice(margin, margin + width)),
+    )
+    features = bench.see(samples["tile"]).features, bench.see(samples["shifted"]).features
+    share = view_disagreement(*features, bench.side, windows, 1)
+    if share is None:
         return skipped("nothing is found in the middle of the tile")
-    share = disagreement(one, other)
     bench.figures["shift_disagreement"] = round(share, 4)
     words = f"shifted by {right} and {down} pixels, {share:.1%} of what is found differs"
     return failed(words) if share > 2 * ALLOWED else passed(words)
