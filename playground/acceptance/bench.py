@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from playground.acceptance.process import ProcessSubject
     from playground.acceptance.service import ServiceSubject
 
+SPECK = 0.005
+"""Share of a tile: where less of it is covered, or left, little can be compared."""
+
 
 class Subject(Protocol):
     """What is checked."""
@@ -123,19 +126,21 @@ class Bench:
         return [sample for scene in self.scenes for sample in self.samples(scene).values()]
 
     @functools.cached_property
-    def busy(self) -> Scene | None:
-        """The scene that tells most: where something, but not everything, is found; None where nothing ever is."""
-        best: tuple[float, Scene | None] = (0.0, None)
-        for scene in self.scenes:
+    def telling(self) -> list[Scene]:
+        """The scenes where something is found: first those where it is neither a speck nor nearly everything."""
+        worth: dict[int, float] = {}
+        for number, scene in enumerate(self.scenes):
             tile = self.samples(scene)["tile"]
-            if not self.see(tile).answered or not self.see(tile).features:
-                continue
-            share = float(self.mask(tile).mean())
-            worth = min(share, 1 - share) + 1e-9
-            if worth > 0.005:
-                return scene
-            best = max(best, (worth, scene), key=lambda pair: pair[0])
-        return best[1]
+            if self.see(tile).answered and self.see(tile).features:
+                share = float(self.mask(tile).mean())
+                worth[number] = min(share, 1 - share)
+        order = sorted(worth, key=lambda number: (worth[number] < SPECK, number))
+        return [self.scenes[number] for number in order]
+
+    @property
+    def busy(self) -> Scene | None:
+        """The scene that tells most; None where nothing is ever found."""
+        return next(iter(self.telling), None)
 
     @functools.cached_property
     def plain(self) -> list[Sample]:

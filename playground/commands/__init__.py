@@ -12,6 +12,7 @@ from playground.registry import load
 from playground.version import __version__
 
 COMMANDS = {
+    "init": ("playground.commands.init:init", "Make a partner's project to start from; it passes `check` at once."),
     "generate": ("playground.commands.generate:generate", "Write the build context of a partner's service."),
     "lint": ("playground.commands.lint:lint", "Hold a build context against the rules of App Engine Flex."),
     "deploy": ("playground.commands.deploy:deploy", "Deploy a build context: plan, test, traffic in stages, way back."),

@@ -35,6 +35,8 @@ from playground.sources import open_source
 from playground.wrap.certificate import write_certificate
 
 CLASS = re.compile(r"[A-Za-z_][\w.]*:([A-Za-z_]\w*)")
+WIDTH = 120
+"""Signs a line where nobody watches."""
 MARKS = {"passed": "[green]passed[/]", "failed": "[bold red]failed[/]", "skipped": "[dim]skipped[/]"}
 
 
@@ -237,7 +239,7 @@ def _show(findings: list[Finding], figures: dict[str, float], advice: dict[str, 
     """The table and what to do, on stdout: it is what was asked for."""
     from rich.console import Console  # noqa: PLC0415
 
-    out = Console(highlight=False)
+    out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     table = Table("check", "grade", "outcome", "what was seen", box=None, pad_edge=False)
     group = ""
     groups = [each.group for each in findings]
@@ -254,10 +256,12 @@ def _show(findings: list[Finding], figures: dict[str, float], advice: dict[str, 
     for each in findings:
         if each.verdict.outcome == "failed":
             colour = "red" if each.is_bad else "yellow"
-            out.print(f"\n[bold {colour}]{each.name}[/] ({each.check.grade}): {escape(each.verdict.words)}")
-            out.print(f"  what should be: {escape(each.check.what)}")
-            out.print(f"  why it matters: {escape(each.check.why)}")
-            out.print(f"  how to mend it: {escape(each.check.mend)}")
+            out.print(
+                f"\n[bold {colour}]{each.name}[/] ({each.check.grade}): {escape(each.verdict.words)}", soft_wrap=True
+            )
+            out.print(f"  what should be: {escape(each.check.what)}", soft_wrap=True)
+            out.print(f"  why it matters: {escape(each.check.why)}", soft_wrap=True)
+            out.print(f"  how to mend it: {escape(each.check.mend)}", soft_wrap=True)
     if figures:
         out.print("\n[bold]measured[/]  " + "  ".join(f"{name} {value:g}" for name, value in figures.items()))
     if advice:
