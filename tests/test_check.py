@@ -76,7 +76,7 @@ DEFECTS = {
     "CallsHome": "no-network",
     "NormalisesByTheTile": "seams",
     "NeedsMorePadding": "padding-enough",
-    "MissesWhatTouchesTheEdge": "seams",
+    "MissesWhatIsNearTheEdge": "translation",
     "SeesTheLeftHalfOnly": "translation",
     "LooksAtTheCoreOnly": "padding-used",
     "GivesAVertexForEachPixel": "answer-size",

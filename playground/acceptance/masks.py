@@ -103,18 +103,10 @@ def disagreement(one: Mask, other: Mask) -> float:
     return float((one & ~grown(other)).sum() + (other & ~grown(one)).sum()) / union
 
 
-def uncut(features: Iterable[Any], height: int, width: int, reach: int) -> list[Any]:
-    """The features that stay further than ``reach`` pixels from the image's edge: nothing of them was cut off."""
-    whole = []
-    for feature in features:
-        geometry = feature.get("geometry") if isinstance(feature, dict) else None
-        coords = [path for _, path in paths_of(geometry)]
-        if coords:
-            all_of_it = np.concatenate(coords)
-            least, greatest = all_of_it.min(axis=0), all_of_it.max(axis=0)
-            if (least > reach).all() and (greatest < (width - reach, height - reach)).all():
-                whole.append(feature)
-    return whole
+def is_cut(feature: Any, side: int, reach: int) -> bool:
+    """Whether a feature comes within ``reach`` pixels of the edge of its image of ``side`` pixels."""
+    paths = [path for _, path in paths_of(feature.get("geometry") if isinstance(feature, dict) else None)]
+    return any(bool((path <= reach).any() or (path >= side - reach).any()) for path in paths)
 
 
 def view_disagreement(
@@ -133,16 +125,27 @@ def view_disagreement(
     Returns:
         None where neither covers anything there.
     """
-    whole = [mask_of(each, side, side)[window] for each, window in zip((one, other), windows, strict=True)]
+    whole, cut = [], []
+    for features, window in zip((one, other), windows, strict=True):
+        whole.append(mask_of(features, side, side)[window])
+        cut.append(mask_of([each for each in features if is_cut(each, side, reach)], side, side)[window])
     if not (whole[0].any() or whole[1].any()):
         return None
     share = disagreement(*whole)
-    rest = [
-        mask_of(uncut(each, side, side, reach), side, side)[window]
-        for each, window in zip((one, other), windows, strict=True)
-    ]
-    # What is uncut in one and cut off in the other is there in both: only what one lacks wholly is a difference.
-    rest = [rest[0] | (rest[1] & whole[0]), rest[1] | (rest[0] & whole[1])]
-    if (rest[0] | rest[1]).sum() > ENOUGH * min(whole[0].sum(), whole[1].sum()):
-        share = min(share, disagreement(*rest))
+    if share == 0 or not (cut[0].any() or cut[1].any()):
+        return share
+    rest, free = [], []
+    for features, window, elsewhere in zip((one, other), windows, (cut[1], cut[0]), strict=True):
+        masks = [mask_of([each], side, side)[window] for each in features if not is_cut(each, side, reach)]
+        rest.append(_union(masks, elsewhere.shape))
+        free.append(_union([mask for mask in masks if not (mask & elsewhere).any()], elsewhere.shape))
+    enough = ENOUGH * min(whole[0].sum(), whole[1].sum())
+    if (free[0] | free[1]).sum() > enough:  # neither image cuts these off
+        share = min(share, disagreement(*free))
+    if (rest[0] | rest[1]).sum() > enough:  # what one cuts off need only be there in it
+        share = min(share, disagreement(rest[0] | (rest[1] & whole[0]), rest[1] | (rest[0] & whole[1])))
     return share
+
+
+def _union(masks: Sequence[Mask], shape: tuple[int, ...]) -> Mask:
+    return np.asarray(np.logical_or.reduce(masks)) if masks else np.zeros(shape, bool)

@@ -20,6 +20,9 @@ TILE_SIZE = 256
 SHIFT = (32, 64)
 """Rows and columns by which a shifted sample is moved: multiples of 32, the stride of many networks."""
 SEED = 20
+CELL = 36
+"""Pixels along a side of the square that each thing of the synthetic scene has to itself."""
+COLOURS = ((245, 245, 240), (8, 10, 12), (15, 40, 120), (235, 235, 250))
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,22 +59,19 @@ def side_of(padding: int) -> int:
 
 
 def synthetic_scene(padding: int, zoom: int) -> Scene:
-    """Soft ground with bright, dark and blue things of many sizes on it: the same each time."""
+    """Soft ground, darker in the west, with bright, dark and blue things of many sizes on it: the same each time."""
     rng = np.random.default_rng(SEED)
     side = side_of(padding)
-    coarse = rng.integers(70, 140, (side // 32, side // 32, 3)).astype(np.uint8)
-    pixels = np.array(Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC))
-    rows, columns = np.mgrid[:side, :side]
-    colours = ((245, 245, 240), (8, 10, 12), (15, 40, 120), (200, 60, 40))
-    for number in range(side * side // 4500):
-        colour = colours[number % len(colours)]
-        y, x = rng.integers(0, side, 2)
-        height, width = rng.integers(4, 32, 2)
-        if number % 3:
-            inside = (abs(rows - y) <= height) & (abs(columns - x) <= width)
-        else:
-            inside = ((rows - y) / height) ** 2 + ((columns - x) / height) ** 2 <= 1
-        pixels[inside] = colour
+    coarse = rng.integers(60, 110, (side // 32, side // 32, 3)) + np.linspace(-40, 50, side // 32)[:, np.newaxis]
+    pixels = np.array(Image.fromarray(coarse.astype(np.uint8)).resize((side, side), Image.Resampling.BICUBIC))
+    rows, columns = np.mgrid[:CELL, :CELL] - CELL // 2
+    for top in range(0, side - CELL + 1, CELL):
+        for left in range(0, side - CELL + 1, CELL):
+            colour, round_, height, width, down, right = rng.integers((0, 0, 3, 3, -2, -2), (4, 2, 14, 14, 3, 3))
+            inside = (abs(rows - down) <= height) & (abs(columns - right) <= width)
+            if round_:
+                inside = (rows - down) ** 2 + (columns - right) ** 2 <= height**2
+            pixels[top : top + CELL, left : left + CELL][inside] = COLOURS[colour]
     middle = 2**zoom // 2
     origin = mercantile.Tile(min(middle, 2**zoom - 1), min(middle, 2**zoom - 1), zoom)
     return Scene("synthetic scene", pixels, origin)

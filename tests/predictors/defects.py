@@ -288,12 +288,12 @@ class NeedsMorePadding(Contours):
         return mean > 110
 
 
-class MissesWhatTouchesTheEdge(Contours):
+class MissesWhatIsNearTheEdge(Contours):
     def predict(self, tile):
         result = Contours.predict(self, tile)
         kept, side = [], tile.array.shape[0]
         for one in result.list_results:
-            if np.min(one[1]) > 0 and np.max(one[1]) < side:
+            if np.min(one[1]) > 12 and np.max(one[1]) < side - 12:
                 kept.append(one)
         result.list_results = kept
         return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -84,9 +85,20 @@ def _padding_reach(bench: Bench, ring: int) -> tuple[float, int] | None:
             rows, columns = np.nonzero(changed)
             inward = np.minimum.reduce([rows, columns, TILE_SIZE - 1 - rows, TILE_SIZE - 1 - columns])
             depth = max(depth, int(inward.max()) + 1)
-        features = bench.see(tile).features, bench.see(sample).features
+        features = bench.see(tile).features, _without_new_points(bench.see(tile).features, bench.see(sample).features)
         share = max(share, view_disagreement(*features, bench.side, (core, core), ring) or 0.0)
     return share, depth
+
+
+def _without_new_points(before: list[Any], after: list[Any]) -> list[Any]:
+    """Features without the points that were not there before: a ring of white may be a thing, with its point inside."""
+    known = [feature.get("geometry") for feature in before if isinstance(feature, dict)]
+    kept = []
+    for feature in after:
+        geometry = feature.get("geometry") if isinstance(feature, dict) else None
+        if geometry and (geometry.get("type") != "Point" or geometry in known):
+            kept.append(feature)
+    return kept
 
 
 def _padding_used(bench: Bench) -> Verdict:
