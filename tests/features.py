@@ -5,10 +5,11 @@ from __future__ import annotations
 import mercantile
 import shapely
 import shapely.geometry
-from rfc7946 import check, check_text
+from rfc7946 import check_text
 
-from playground.answers import Frame, normalize
+from playground.answers import Frame, Options, normalize
 
+DEFAULT = Options()
 PIXELS = Frame()
 HARBOUR = Frame(mercantile.Tile(140818, 85953, 18), 256, 24)
 WORLD = Frame(mercantile.Tile(0, 0, 0), 256, 64)
@@ -22,12 +23,19 @@ def feature(kind="Polygon", coordinates=None, **properties):
     return {"type": "Feature", "geometry": geometry, "properties": {"category": "ship", **properties}}
 
 
-def answer_of(*features, frame=HARBOUR):
+def limits_of(frame):
+    """What the answer of a frame keeps to: its decimals, and no ring or line wider than the predictor can mean."""
+    widest = frame.reach[1] - frame.reach[0]
+    if frame.tile is not None:
+        widest *= 360 / 2**frame.tile.z / frame.tile_size
+    return {"degrees": frame.tile is not None, "decimals": frame.decimals, "widest": widest + 1e-6}
+
+
+def answer_of(*features, frame=HARBOUR, options=DEFAULT):
     """The answer, checked as text and as plain features."""
-    answer = normalize(list(features), frame)
-    collection = check_text(answer.dumps(), degrees=frame.tile is not None)
-    assert collection["features"] == answer.features()
-    check({"type": "FeatureCollection", "features": answer.features()}, degrees=frame.tile is not None)
+    answer = normalize(list(features), frame, options)
+    collection = check_text(answer.dumps(), **limits_of(frame))
+    assert collection == answer.collection
     report = answer.report
     assert report["features_in"] == len(features) == report["features_out"] + sum(report["dropped"].values())
     assert report["features_out"] == len(collection["features"])

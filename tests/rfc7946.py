@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -14,12 +15,30 @@ import shapely.geometry
 DEPTHS = {"Point": 0, "MultiPoint": 1, "LineString": 1, "MultiLineString": 2, "Polygon": 2, "MultiPolygon": 3}
 
 
-def check_text(text: bytes, *, degrees: bool = True) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Limits:
+    """What RFC 7946 leaves to those who write.
+
+    Args:
+        degrees: coordinates are longitudes and latitudes.
+        decimals: that coordinates may have.
+        widest: degrees or pixels that a ring or line may span from west to east: one that was not cut at the
+            antimeridian goes once around the globe.
+    """
+
+    degrees: bool = True
+    decimals: int | None = None
+    widest: float = math.inf
+
+
+def check_text(
+    text: bytes, *, degrees: bool = True, decimals: int | None = None, widest: float = math.inf
+) -> dict[str, Any]:
     """The FeatureCollection that a JSON text holds, checked.
 
     Args:
         text: UTF-8 JSON, without NaN or Infinity.
-        degrees: coordinates are longitudes and latitudes.
+        degrees, decimals, widest: see ``Limits``.
 
     Raises:
         AssertionError: with what is wrong.
@@ -28,12 +47,18 @@ def check_text(text: bytes, *, degrees: bool = True) -> dict[str, Any]:
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")
 
-    collection = json.loads(text.decode("utf-8"), parse_constant=refuse)
-    check(collection, degrees=degrees)
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        assert len(names) == len(set(names)), f"a name twice: {names}"
+        return dict(pairs)
+
+    assert not text.startswith(b"\xef\xbb\xbf"), "RFC 8259 8.1: no byte order mark"
+    collection = json.loads(text.decode("utf-8"), parse_constant=refuse, object_pairs_hook=once)
+    check(collection, Limits(degrees, decimals, widest))
     return collection
 
 
-def check(collection: dict[str, Any], *, degrees: bool = True) -> None:
+def check(collection: dict[str, Any], limits: Limits = Limits()) -> None:
     """Check a FeatureCollection made of dicts, lists and numbers."""
     assert set(collection) == {"type", "features"}, sorted(collection)
     assert collection["type"] == "FeatureCollection"
@@ -43,22 +68,23 @@ def check(collection: dict[str, Any], *, degrees: bool = True) -> None:
         assert set(feature) <= {"type", "geometry", "properties", "id"}, sorted(feature)
         assert type(feature["properties"]) is dict
         assert type(feature.get("id", "")) in (str, int, float)
-        check_geometry(feature["geometry"], degrees)
+        check_geometry(feature["geometry"], limits)
 
 
-def check_geometry(geometry: dict[str, Any], degrees: bool) -> None:
+def check_geometry(geometry: dict[str, Any], limits: Limits) -> None:
     kind = geometry["type"]
     if kind == "GeometryCollection":
         assert set(geometry) == {"type", "geometries"}
         assert geometry["geometries"]
         for member in geometry["geometries"]:
             assert member["type"] != "GeometryCollection", "RFC 7946 3.1.8: nested collections should be avoided"
-            check_geometry(member, degrees)
+            check_geometry(member, limits)
         return
     assert set(geometry) == {"type", "coordinates"}
     coordinates = geometry["coordinates"]
-    check_positions(coordinates, DEPTHS[kind], degrees)
+    check_positions(coordinates, DEPTHS[kind], limits)
     for line in {"LineString": [coordinates], "MultiLineString": coordinates}.get(kind, []):
+        check_width(line, limits)
         assert len(line) >= 2
         assert len(set(map(tuple, line))) > 1, "a line without length"
     polygons = {"Polygon": [coordinates], "MultiPolygon": coordinates}.get(kind, [])
@@ -66,6 +92,7 @@ def check_geometry(geometry: dict[str, Any], degrees: bool) -> None:
         for number, ring in enumerate(polygon):
             assert len(ring) >= 4, f"a ring of {len(ring)} positions"
             assert ring[0] == ring[-1], "an open ring"
+            check_width(ring, limits)
             area = signed_area(ring)
             assert area > 0 if number == 0 else area < 0, f"ring {number} is wound the wrong way: {ring}"
     shape = shapely.geometry.shape(geometry)
@@ -73,21 +100,29 @@ def check_geometry(geometry: dict[str, Any], degrees: bool) -> None:
     assert not shape.is_empty
 
 
-def check_positions(coordinates: Any, depth: int, degrees: bool) -> None:
+def check_positions(coordinates: Any, depth: int, limits: Limits) -> None:
     assert type(coordinates) is list
     if depth:
         assert coordinates, "empty coordinates"
         for inside in coordinates:
-            check_positions(inside, depth - 1, degrees)
+            check_positions(inside, depth - 1, limits)
         return
     assert len(coordinates) == 2
     for number in coordinates:
         assert type(number) in (int, float)
         assert math.isfinite(number)
-    if degrees:
+        assert math.copysign(1.0, number) > 0 or number != 0, "a negative zero"
+        assert limits.decimals is None or round(number, limits.decimals) == number, number
+    if limits.degrees:
         lng, lat = coordinates
         assert -180 <= lng <= 180, lng
         assert -90 <= lat <= 90, lat
+
+
+def check_width(path: list[list[float]], limits: Limits) -> None:
+    """RFC 7946 3.1.9: what crosses the antimeridian is cut in two."""
+    columns = [x for x, _ in path]
+    assert max(columns) - min(columns) <= limits.widest, path
 
 
 def signed_area(ring: list[list[float]]) -> Fraction:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import mercantile
 import numpy as np
 import pytest
+import shapely
+from features import limits_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rfc7946 import check_text
 
-from playground.answers import Frame, normalize
+from playground.answers import Frame, Options, normalize
+from playground.answers.crossings import are_simple
 
 FRAMES = [
     Frame(),
@@ -27,6 +30,13 @@ near = st.integers(0, 6)  # so few that vertices and edges often meet
 pixel = st.one_of(st.integers(-40, 600), st.floats(-40, 600), st.floats(0, 1))
 hair = st.builds(lambda whole, part: whole + part * 1e-3, near, st.integers(-9, 9))
 odd = st.sampled_from([float("nan"), float("inf"), -1e308, 1e300, 5e-324, -0.0, 10**400, "3", "x", None, True, [], {}])
+CONFIGURED = [
+    *[Options()] * 3,
+    Options("index", "own"),
+    Options("index", "clip", least_confidence=0.5),
+    Options("edge", "clip", simplify=1.5),
+    Options("edge", "own", simplify=0.2, least_area=3, class_names={"": "none", "0": "zero"}),
+]
 MIXES = (near, pixel, hair, st.one_of(near, pixel, pixel, odd))
 
 
@@ -77,13 +87,13 @@ def features(number):
     return st.one_of(feature, feature, feature, feature, anything)
 
 
-def check_answer(given_features, frame):
-    answer = normalize(given_features, frame)
-    check_text(answer.dumps(), degrees=frame.tile is not None)
+def check_answer(given_features, frame, options=CONFIGURED[0]):
+    answer = normalize(given_features, frame, options)
+    check_text(answer.dumps(), **limits_of(frame))
     report = answer.report
     assert report["features_in"] == len(given_features)
     assert report["features_in"] == report["features_out"] + sum(report["dropped"].values())
-    assert report["features_out"] == len(answer.collection["features"])
+    assert report["features_out"] == len(answer.texts)
     assert "unmendable" not in report["dropped"]
     for found in answer.features():
         assert 0 <= found["properties"]["confidence"] == found["properties"]["score"] <= 1
@@ -96,9 +106,9 @@ nasty = settings(derandomize=True, deadline=None)
 @pytest.mark.parametrize("number", MIXES, ids=["near", "pixel", "hair", "odd"])
 def test_every_answer_is_valid_and_accounted_for(number):
     @settings(nasty, max_examples=500)
-    @given(st.lists(features(number), max_size=4), st.sampled_from(FRAMES))
-    def check_any(given_features, frame):
-        check_answer(given_features, frame)
+    @given(st.lists(features(number), max_size=4), st.sampled_from(FRAMES), st.sampled_from(CONFIGURED))
+    def check_any(given_features, frame, options):
+        check_answer(given_features, frame, options)
 
     check_any()
 
@@ -115,3 +125,24 @@ def test_tangled_rings_come_out_valid(seed, frame, count, decimals):
         parts = [[np.round(rng.normal(centre, reach / 4, (count, 2)), decimals) for _ in range(2)] for _ in range(2)]
         tangles.append({"geometry": {"type": "MultiPolygon", "coordinates": parts}})
     check_answer(tangles, frame)
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize("vertices", [3, 4, 5, 8, 12, 13])
+def test_many_rings_at_once_come_out_valid(frame, vertices):
+    """Enough of one length that arithmetic, not GEOS, tells which are simple; on a coarse grid, so that many touch."""
+    rng = np.random.default_rng(vertices)
+    side = frame.tile_size + 2 * frame.padding
+    rings = rng.uniform(-20, side, (150, 1, 2)) + rng.integers(0, 6, (150, vertices, 2)) * rng.choice([0.01, 1, 30])
+    check_answer([{"geometry": {"type": "Polygon", "coordinates": [ring]}} for ring in rings.tolist()], frame)
+    grid = rng.integers(0, side, (150, 1, 2)) + rng.integers(0, 6, (150, vertices, 2))
+    check_answer([{"geometry": {"type": "Polygon", "coordinates": [ring]}} for ring in grid.tolist()], frame)
+
+
+@settings(nasty, max_examples=300)
+@given(st.lists(st.lists(st.tuples(near, near), min_size=3, max_size=9), min_size=1, max_size=60), st.booleans())
+def test_a_ring_told_simple_is_valid_to_geos(rings, fine):
+    rings = [np.array([*ring, ring[0]], dtype=float) * (0.1 if fine else 1) for ring in rings for _ in range(48)]
+    positions = np.array([len(ring) for ring in rings])
+    simple = are_simple(np.concatenate(rings), np.cumsum(positions) - positions, positions)
+    assert shapely.is_valid([shapely.Polygon(ring) for ring, told in zip(rings, simple, strict=True) if told]).all()

@@ -109,3 +109,27 @@ def test_the_id_stays_and_members_in_pixels_go():
     answer = answer_of({**feature(), "id": 7, "bbox": [10, 10, 60, 60], "crs": None})
     assert answer.features()[0]["id"] == 7
     assert answer.report["repairs"] == {"members_dropped": 1}
+
+
+def test_many_alike_are_described_as_each_alone():
+    """Columns of the same properties are written at once; one that is odd among them makes all be looked at."""
+    odd = [
+        {"note": NAN},
+        {"note": 2**70},
+        {"note": "\ud800"},
+        {"100%b": "%b"},
+        {"tags": ["x"]},
+        {"score": 2.0},
+        {1: "a"},
+    ]
+    for extra in ({}, {"number": 7, "width": 2.5, "note": 'na\u00efve "%b", ok'}, *odd):
+        features = [feature(**{"score": 0.5}) for _ in range(3)]
+        for number, each in enumerate(features):
+            each["properties"] |= {"category": "ab"[number % 2], **extra}
+        alone = [answer_of(each) for each in features]
+        together = answer_of(*features)
+        assert together.texts == [text for answer in alone for text in answer.texts]
+        mixed = answer_of(*features, {**feature(), "properties": None})
+        assert mixed.texts[:3] == together.texts
+        for kind, count in alone[0].report["repairs"].items():
+            assert together.report["repairs"][kind] == 3 * count

@@ -39,10 +39,23 @@ class Audit:
         if partly := self._lost.keys() & survivors:
             repaired["parts_dropped"] = set(partly)
         counts = {kind: len(owners & survivors) for kind, owners in sorted(repaired.items())}
-        dropped = Counter(self._lost.get(owner, "empty") for owner in range(features_in) if owner not in survivors)
+        dropped: Counter[str] = Counter()
+        if len(survivors) < features_in:
+            dropped.update(self._lost.get(owner, "empty") for owner in range(features_in) if owner not in survivors)
         return {
             "features_in": features_in,
             "features_out": len(survivors),
             "repairs": {kind: count for kind, count in counts.items() if count},
             "dropped": dict(sorted(dropped.items())),
         }
+
+
+def add_reports(reports: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The report of several answers together."""
+    total: dict[str, Any] = {"features_in": 0, "features_out": 0, "repairs": Counter(), "dropped": Counter()}
+    for report in reports:
+        for name in ("features_in", "features_out"):
+            total[name] += report[name]
+        for name in ("repairs", "dropped"):
+            total[name].update(report[name])
+    return {**total, **{name: dict(sorted(total[name].items())) for name in ("repairs", "dropped")}}

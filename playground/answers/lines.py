@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from playground.answers.audit import Audit
 from playground.answers.frame import Frame
 from playground.answers.paths import cut_line, shift_into_world
 from playground.answers.table import Table, table_of
+from playground.answers.text import geometry_texts
 
-Geometry = dict[str, Any]
 
-
-def place_lines(table: Table, frame: Frame, audit: Audit) -> list[Geometry | None]:
+def place_lines(table: Table, frame: Frame, audit: Audit) -> list[bytes | None]:
     """GeoJSON geometries of a table of lines; None where nothing is left."""
     crossing = shift_into_world(table, frame, audit)
-    geometries: list[Geometry | None] = [None] * len(table)
+    geometries: list[bytes | None] = [None] * len(table)
     _place(table.take(~crossing), np.flatnonzero(~crossing).tolist(), geometries, frame, audit)
     if frame.world is not None and crossing.any():
         shapes = []
@@ -30,7 +27,7 @@ def place_lines(table: Table, frame: Frame, audit: Audit) -> list[Geometry | Non
     return geometries
 
 
-def _place(table: Table, indices: list[int], geometries: list[Geometry | None], frame: Frame, audit: Audit) -> None:
+def _place(table: Table, indices: list[int], geometries: list[bytes | None], frame: Frame, audit: Audit) -> None:
     """Fill in the geometries of a table at their indices; lines without length are left out."""
     if not len(table):
         return
@@ -43,11 +40,11 @@ def _place(table: Table, indices: list[int], geometries: list[Geometry | None], 
         stays = np.unique(table.path_geometry[long])
         indices = [indices[index] for index in stays.tolist()]
         table = table.take_paths(long)
-    for index, geometry in zip(indices, table.geometries(), strict=True):
+    for index, geometry in zip(indices, geometry_texts(table), strict=True):
         geometries[index] = geometry
 
 
-def place_points(table: Table, frame: Frame, audit: Audit) -> list[Geometry | None]:
+def place_points(table: Table, frame: Frame, audit: Audit) -> list[bytes | None]:
     """GeoJSON geometries of a table of points."""
     if frame.world is not None:
         origin, size = frame.world
@@ -56,4 +53,4 @@ def place_points(table: Table, frame: Frame, audit: Audit) -> list[Geometry | No
         audit.repair("antimeridian", table.owners[table.path_geometry[outside]].tolist())
         x[outside] -= np.floor((x[outside] - origin) / size) * size
     table.coords = frame.round(frame.place(table.coords))
-    return list(table.geometries())
+    return list(geometry_texts(table))

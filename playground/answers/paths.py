@@ -17,16 +17,19 @@ REASONS = ("", "empty", "not_finite", "outside", "degenerate")
 """Why a path goes, by its code: no positions, NaN or infinity, far from the image, too few positions."""
 
 
-def clean_paths(table: Table, frame: Frame, audit: Audit) -> Table:
+def clean_paths(table: Table, frame: Frame, audit: Audit, least_ring: int) -> Table:
     """The table without paths that mean nothing, its rings closed.
 
     A polygon goes with its exterior; otherwise what is left of a geometry stays.
+
+    Args:
+        least_ring: positions that a closed ring needs.
     """
     if (table.paths == 0).any() or (table.parts == 0).any():
         audit.lose("empty", table.owners[table.parts == 0].tolist())
         audit.lose("empty", table.owners[table.part_geometry[table.paths == 0]].tolist())
         table = table.take_paths(np.ones(len(table.positions), dtype=bool))
-    codes, is_open = _look(table, frame)
+    codes, is_open = _look(table, frame, least_ring)
     exterior = codes[table.first_paths][table.path_part]
     codes = np.where(_are(table, POLYGONS) & (exterior > 0), exterior, codes)
     if codes.any():
@@ -43,10 +46,10 @@ def clean_paths(table: Table, frame: Frame, audit: Audit) -> Table:
 
 def _are(table: Table, kinds: tuple[str, ...]) -> BoolArray:
     """Whether each path belongs to a geometry of these types."""
-    return np.array([kind in kinds for kind in table.kinds], dtype=bool)[table.path_geometry]
+    return table.are(kinds)[table.path_geometry]
 
 
-def _look(table: Table, frame: Frame) -> tuple[IntArray, BoolArray]:
+def _look(table: Table, frame: Frame, least_ring: int) -> tuple[IntArray, BoolArray]:
     """(code in REASONS, whether it is a ring to be closed) of each path."""
     filled = table.positions > 0
     counts, starts = table.positions[filled], table.starts[filled]
@@ -57,7 +60,7 @@ def _look(table: Table, frame: Frame) -> tuple[IntArray, BoolArray]:
     polygonal = _are(table, POLYGONS)[filled]
     different = (table.coords[starts] != table.coords[starts + counts - 1]).any(axis=1)
     is_open[filled] = polygonal & different
-    least = np.where(polygonal, 4, np.where(_are(table, LINES)[filled], 2, 1))
+    least = np.where(polygonal, least_ring, np.where(_are(table, LINES)[filled], 2, 1))
     found = np.where(counts + is_open[filled] < least, 4, 0)
     low, high = frame.reach
     if not (table.coords.min() >= low and table.coords.max() <= high):  # so also for NaN

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import shapely
 
 from playground.answers.audit import Audit
+from playground.answers.crossings import are_simple
 from playground.answers.frame import Frame
 from playground.answers.paths import shift_into_world
+from playground.answers.shapes import Shapes, polygons_of, polygons_of_table, table_of_shapes, valid_polygons
 from playground.answers.table import BoolArray, Table
+from playground.answers.text import geometry_texts
 from playground.geo import FloatArray
-
-Shapes = npt.NDArray[np.object_]
-Geometry = dict[str, Any]
 
 TINY = 1e-6
 """Square pixels: a hundredth of what the finest rounding can tell from nothing."""
@@ -24,23 +22,20 @@ ROUNDS = 3
 """Times that a polygon is put on the grid of its decimals before it is given up."""
 
 
-def place_polygons(table: Table, frame: Frame, audit: Audit) -> list[Geometry | None]:
+def place_polygons(table: Table, frame: Frame, audit: Audit) -> list[bytes | None]:
     """GeoJSON geometries of a table of closed polygons; None where nothing is left."""
     crossing = shift_into_world(table, frame, audit)
     coords = frame.round(frame.place(table.coords))
     # Validity counts where the client reads it: after projecting and rounding.
     left_turning, sure = _turns(table, coords)
-    sound = shapely.is_valid(_build(table, coords)) & ~crossing & sure
+    sound = _are_valid(table, coords) & ~crossing & sure
     is_exterior = np.zeros(len(left_turning), dtype=bool)
     is_exterior[table.first_paths] = True
     wrong = left_turning != is_exterior
     if wrong.any():
-        starts = table.starts
-        flat = np.arange(len(coords))
-        mirrored = np.repeat(2 * starts + table.positions - 1, table.positions) - flat
-        coords = coords[np.where(np.repeat(wrong, table.positions), mirrored, flat)]
+        coords = _turned(table, coords, wrong)
     placed = Table(table.kinds, table.owners, table.parts, table.paths, table.positions, coords)
-    geometries: list[Geometry | None] = list(placed.geometries())
+    geometries: list[bytes | None] = list(geometry_texts(placed))
     if not sound.all():
         broken = table.take(~sound)
         for index, geometry in zip(np.flatnonzero(~sound).tolist(), _mend_all(broken, frame, audit), strict=True):
@@ -48,18 +43,36 @@ def place_polygons(table: Table, frame: Frame, audit: Audit) -> list[Geometry | 
     return geometries
 
 
-def _build(table: Table, coords: FloatArray) -> Shapes:
-    """The polygon or multipolygon of each geometry."""
-    offsets = [np.concatenate(([0], np.cumsum(counts))) for counts in (table.positions, table.paths, table.parts)]
-    if (table.parts == 1).all():
-        return shapely.from_ragged_array(shapely.GeometryType.POLYGON, coords, tuple(offsets[:2]))
-    return shapely.from_ragged_array(shapely.GeometryType.MULTIPOLYGON, coords, tuple(offsets))
+def _turned(table: Table, coords: FloatArray, wrong: BoolArray) -> FloatArray:
+    """The coordinates with some rings the other way round."""
+    length = table.positions[0]
+    if (table.positions == length).all():
+        rings = coords.reshape(-1, length, 2)
+        return np.where(wrong[:, None, None], rings[:, ::-1], rings).reshape(-1, 2)
+    flat = np.arange(len(coords))
+    mirrored = np.repeat(2 * table.starts + table.positions - 1, table.positions) - flat
+    return coords[np.where(np.repeat(wrong, table.positions), mirrored, flat)]
+
+
+def _are_valid(table: Table, coords: FloatArray) -> BoolArray:
+    """Whether each geometry is valid with these coordinates: GEOS is asked for those that are not certainly so."""
+    if len(table.positions) != len(table):
+        return np.asarray(shapely.is_valid(polygons_of_table(table, coords)))
+    valid = are_simple(coords, table.starts, table.positions)
+    if not valid.all():
+        doubtful = table.take(~valid)
+        doubtful_coords = coords[np.repeat(~valid, table.positions)]
+        valid[~valid] = shapely.is_valid(polygons_of_table(doubtful, doubtful_coords))
+    return valid
 
 
 def _turns(table: Table, coords: FloatArray) -> tuple[BoolArray, BoolArray]:
     """Whether each ring turns left; and of each geometry whether that is sure, and its rings enclose some pixels."""
     area, error = _areas(table, coords)
-    unsure = (np.abs(area) <= error) | (np.abs(_areas(table, table.coords)[0]) <= TINY)
+    unsure = np.abs(area) <= error
+    unsure |= np.abs(_areas(table, table.coords)[0]) <= TINY
+    if not unsure.any():
+        return area > 0, np.ones(len(table), dtype=bool)
     sure: BoolArray = np.bincount(table.path_geometry[unsure], minlength=len(table)) == 0
     return area > 0, sure
 
@@ -77,7 +90,7 @@ def _areas(table: Table, coords: FloatArray) -> tuple[FloatArray, FloatArray]:
     return area, error
 
 
-def _mend_all(table: Table, frame: Frame, audit: Audit) -> list[Geometry | None]:
+def _mend_all(table: Table, frame: Frame, audit: Audit) -> list[bytes | None]:
     try:
         return _mend(table, frame, audit)
     except shapely.errors.GEOSException:
@@ -88,52 +101,30 @@ def _mend_all(table: Table, frame: Frame, audit: Audit) -> list[Geometry | None]
     return [geometry for row in alone for geometry in _mend_all(table.take(row), frame, audit)]
 
 
-def _mend(table: Table, frame: Frame, audit: Audit) -> list[Geometry | None]:
+def _mend(table: Table, frame: Frame, audit: Audit) -> list[bytes | None]:
     """GeoJSON geometries of polygons that are not valid as they are written, or lie across the antimeridian."""
-    shapes = _build(table, table.coords)
+    shapes = polygons_of_table(table, table.coords)
     broken = ~shapely.is_valid(shapes)
     if broken.any():
         audit.repair("made_valid", table.owners[broken].tolist())
-        shapes[broken] = _valid(shapes[broken])
+        shapes[broken] = valid_polygons(shapes[broken])
     # Collinear pixels enclose nothing, but may do so by a hair once projected.
     shapes[shapely.area(shapes) <= TINY] = shapely.MultiPolygon()
     shapes, across = _cut_at_antimeridian(shapes, frame)
-    shapes = _on_grid(shapely.transform(shapes, frame.place), frame)
-    lost = ~shapely.is_valid(shapes)
+    shapes, lost = _on_grid(shapely.transform(shapes, frame.place), frame)
     left = ~shapely.is_empty(shapes) & ~lost
     audit.lose("unmendable", table.owners[lost].tolist())
     audit.lose("degenerate", table.owners[~left & ~lost].tolist())
     audit.repair("fitted_to_grid", table.owners[left & ~broken & ~across].tolist())
-    geometries: list[Geometry | None] = [None] * len(table)
+    geometries: list[bytes | None] = [None] * len(table)
     if left.any():
-        found = shapely.to_ragged_array(shapely.orient_polygons(shapes[left], exterior_cw=False))
-        coords, (positions, paths, parts) = found[1], [np.diff(offsets) for offsets in found[2]]
         indices = np.flatnonzero(left).tolist()
-        kinds = [
-            "Polygon" if count == 1 and table.kinds[index] == "Polygon" else "MultiPolygon"
-            for index, count in zip(indices, parts.tolist(), strict=True)
-        ]
-        mended = Table(kinds, table.owners[left], parts, paths, positions, np.ascontiguousarray(coords))
-        for index, geometry in zip(indices, mended.geometries(), strict=True):
+        kinds = [table.kinds[index] for index in indices]
+        turned = shapely.orient_polygons(shapes[left], exterior_cw=False)
+        mended = table_of_shapes(kinds, table.owners[left], turned)
+        for index, geometry in zip(indices, geometry_texts(mended), strict=True):
             geometries[index] = geometry
     return geometries
-
-
-def _valid(shapes: Shapes) -> Shapes:
-    """Multipolygons: what overlaps is one, what a hole covers is away, what has no area is gone."""
-    return _polygons_of(shapely.make_valid(shapes, method="structure", keep_collapsed=False))
-
-
-def _polygons_of(shapes: Shapes) -> Shapes:
-    """The polygons of each geometry as one multipolygon, perhaps empty; lines and points in it are left out."""
-    parts, owners = shapely.get_parts(shapes, return_index=True)
-    parts, again = shapely.get_parts(parts, return_index=True)  # a collection may hold multipolygons
-    owners = owners[again]
-    polygonal = (shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & ~shapely.is_empty(parts)
-    found = np.full(len(shapes), shapely.MultiPolygon(), dtype=object)
-    if polygonal.any():
-        shapely.multipolygons(parts[polygonal], indices=owners[polygonal], out=found)
-    return found
 
 
 def _cut_at_antimeridian(shapes: Shapes, frame: Frame) -> tuple[Shapes, BoolArray]:
@@ -156,8 +147,8 @@ def _cut_at_antimeridian(shapes: Shapes, frame: Frame) -> tuple[Shapes, BoolArra
         strip = shapely.box(
             origin + turn * size, south[across].min() - 1, origin + (turn + 1) * size, north[across].max() + 1
         )
-        turns.append(_moved(_polygons_of(np.asarray(shapely.intersection(whole, strip))), -turn * size))
-    shapes[across] = _polygons_of(np.asarray(shapely.union_all(np.stack(turns, axis=1), axis=1)))
+        turns.append(_moved(polygons_of(np.asarray(shapely.intersection(whole, strip))), -turn * size))
+    shapes[across] = polygons_of(np.asarray(shapely.union_all(np.stack(turns, axis=1), axis=1)))
     return shapes, across
 
 
@@ -165,18 +156,23 @@ def _moved(shapes: Shapes, distance: float) -> Shapes:
     return shapely.transform(shapes, lambda coords: coords + np.array([distance, 0.0]))
 
 
-def _on_grid(shapes: Shapes, frame: Frame) -> Shapes:
-    """Multipolygons, valid with their coordinates rounded."""
+def _on_grid(shapes: Shapes, frame: Frame) -> tuple[Shapes, BoolArray]:
+    """Multipolygons with their coordinates rounded, and which of them are not valid even so."""
+    rounded = shapely.transform(shapes, frame.round)
+    broken: BoolArray = ~shapely.is_valid(rounded)
+    if not broken.any():
+        return rounded, broken
     bent = ~shapely.is_valid(shapes)  # by projecting, whose edges are straight in degrees
     if bent.any():
-        shapes[bent] = _valid(shapes[bent])
-    rounded = shapely.transform(shapes, frame.round)
-    for _ in range(ROUNDS):
+        shapes[bent] = valid_polygons(shapes[bent])
+        rounded[bent] = shapely.transform(shapes[bent], frame.round)
         broken = ~shapely.is_valid(rounded)
+    for _ in range(ROUNDS):
         if not broken.any():
             break
         # Rounding has pushed a vertex through an edge; the grid of GEOS moves both.
-        fitted = _polygons_of(shapely.set_precision(shapes[broken], 10.0**-frame.decimals))
+        fitted = polygons_of(shapely.set_precision(shapes[broken], 10.0**-frame.decimals))
         rounded[broken] = shapely.transform(fitted, frame.round)
-        shapes[broken] = _valid(rounded[broken])  # where another attempt begins
-    return rounded
+        shapes[broken] = valid_polygons(rounded[broken])  # where another attempt begins
+        broken = ~shapely.is_valid(rounded)
+    return rounded, broken

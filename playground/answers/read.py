@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from playground.answers.audit import Audit
-from playground.answers.table import PARTS, Table, table_of
+from playground.answers.table import PARTS, Table, table_of, table_of_polygons
 
 BLOCK = 256
 """Geometries looked through number by number when one of them cannot be read at once."""
@@ -24,6 +24,9 @@ def read_table(features: Sequence[Any], audit: Audit) -> tuple[Table, set[int]]:
     Returns:
         The table, collections taken apart; and the features whose geometry is a GeometryCollection.
     """
+    polygons = _polygons(features)
+    if polygons is not None:
+        return polygons, set()
     kinds: list[str] = []
     owners: list[int] = []
     shapes: list[Any] = []
@@ -53,6 +56,20 @@ def read_table(features: Sequence[Any], audit: Audit) -> tuple[Table, set[int]]:
     if width > 2:
         audit.repair("z_dropped", owners)
     return table, collections
+
+
+def _polygons(features: Sequence[Any]) -> Table | None:
+    """The table of features that are nothing but plain polygons in two dimensions, as most are; None of others."""
+    try:
+        geometries = [feature["geometry"] for feature in features]
+        polygons = [geometry["coordinates"] for geometry in geometries]
+        kinds = {geometry["type"] for geometry in geometries} | {feature["type"] for feature in features}
+        if kinds != {"Polygon", "Feature"} or not all(issubclass(each, dict) for each in set(map(type, features))):
+            return None
+        table, width = table_of_polygons(polygons)
+    except UNREADABLE:
+        return None
+    return table if width == 2 else None
 
 
 def _members(geometry: Any, owner: int, collections: set[int]) -> Iterable[Any]:

@@ -7,6 +7,7 @@ numpy serves them all.
 
 from __future__ import annotations
 
+import struct
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -68,6 +69,13 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.kinds)
+
+    def are(self, kinds: tuple[str, ...]) -> BoolArray:
+        """Whether each geometry is of one of these types."""
+        present = set(self.kinds)
+        if present.issubset(kinds) or present.isdisjoint(kinds):
+            return np.full(len(self), present.issubset(kinds))
+        return np.array([kind in kinds for kind in self.kinds], dtype=bool)
 
     @property
     def path_part(self) -> IntArray:
@@ -138,23 +146,51 @@ def table_of(kinds: Sequence[str], owners: Iterable[int], shapes: Sequence[Any])
         TypeError, ValueError, OverflowError: anything but numbers in positions, all as long.
     """
     parts = list(chain.from_iterable(shapes))
+    counts = np.fromiter(map(len, shapes), np.int64)
+    return _table(list(kinds), np.fromiter(owners, np.int64), counts, parts)
+
+
+def table_of_polygons(polygons: Sequence[Any]) -> tuple[Table, int]:
+    """The same of polygons, each one feature, given as their rings."""
+    count = len(polygons)
+    return _table(["Polygon"] * count, np.arange(count), np.ones(count, np.int64), polygons)
+
+
+def _table(kinds: list[str], owners: IntArray, counts: IntArray, parts: Sequence[Any]) -> tuple[Table, int]:
     paths = list(chain.from_iterable(parts))
     positions = list(chain.from_iterable(paths))
-    widths = set(map(len, positions))
-    width = widths.pop() if widths else 2
-    if widths or width < 2:
-        raise ValueError("positions of different lengths")
-    # array() takes numbers only, where numpy would read strings and None.
-    numbers = np.array(array("d", list(chain.from_iterable(positions))), dtype=np.float64)
+    coords, width = _numbers(positions)
     table = Table(
-        list(kinds),
-        np.fromiter(owners, np.int64),
-        np.fromiter(map(len, shapes), np.int64),
+        kinds,
+        owners,
+        counts,
         np.fromiter(map(len, parts), np.int64),
         np.fromiter(map(len, paths), np.int64),
-        np.ascontiguousarray(numbers.reshape(-1, width)[:, :2]),
+        coords,
     )
     return table, width
+
+
+def _numbers(positions: list[Any]) -> tuple[FloatArray, int]:
+    """(n, 2) numbers of positions, and how many each of them had."""
+    # struct and array take numbers only, where numpy would read strings and None.
+    try:
+        columns = ([x for x, _ in positions], [position[1] for position in positions])
+    except ValueError:  # not two each
+        widths = set(map(len, positions))
+        width = widths.pop()
+        if widths or width < 2:
+            raise ValueError("positions of different lengths") from None
+        numbers = np.array(array("d", list(chain.from_iterable(positions))), dtype=np.float64)
+        return np.ascontiguousarray(numbers.reshape(-1, width)[:, :2]), width
+    coords = np.empty((len(positions), 2))
+    pack = struct.Struct(f"{len(positions)}d").pack
+    try:
+        for column, values in enumerate(columns):
+            coords[:, column] = np.frombuffer(pack(*values))
+    except struct.error as error:
+        raise TypeError(str(error)) from error
+    return coords, 2
 
 
 def _cut(values: list[Any], counts: IntArray) -> list[Any]:

@@ -19,6 +19,7 @@ COMMANDS = {
     "serve": ("playground.commands.serve:serve", "Run the service on this machine, without Docker."),
     "predict": ("playground.commands.predict:predict", "Predict one tile, one place or one image file."),
     "check": ("playground.commands.check:check", "Test whether a predictor is fit for service, and say why."),
+    "run": ("playground.commands.run:run", "Predict all tiles of an area and join what they show."),
     "sources": ("playground.commands.sources:sources", "List the kinds of tile source, with examples."),
     "inspect": ("playground.commands.inspect:inspect", "Say what a tile source holds, and what may be wrong with it."),
     "demo": ("playground.commands.demo:demo", "Do the whole job on NASA's Blue Marble: figures and a picture."),

@@ -9,11 +9,13 @@ from decimal import Decimal
 from typing import Any
 
 from playground.settings.api_keys import is_api_keys, is_key_hashes
+from playground.settings.description import DescriptionBlock
 from playground.settings.kinds import (
     Block,
     Choice,
     Hidden,
     Kind,
+    Names,
     Number,
     Switch,
     Text,
@@ -24,12 +26,14 @@ from playground.settings.kinds import (
     is_hosts,
     is_image,
     is_keys_url,
+    is_origins,
     is_printable,
     is_project_id,
     is_python_name,
     is_rate,
     is_secret_line,
     is_service_id,
+    is_url_path,
 )
 from playground.settings.secret import Secret
 
@@ -106,6 +110,42 @@ class PredictorSettings:
             Choice(("process", "none")),
             "process: the predictor runs in a process of its own; none: inside the server, for debuggers",
         ),
+    )
+    pixel_convention: str = field(
+        default="edge",
+        metadata=about(
+            "PIXEL_CONVENTION",
+            Choice(("edge", "index")),
+            "edge: a full tile spans 0 to 256, on pixel edges; index: it is labelled 0 to 255, by pixel numbers",
+        ),
+    )
+    padding_results: str = field(
+        default="keep",
+        metadata=about(
+            "PADDING_RESULTS",
+            Choice(("keep", "clip", "own")),
+            "what lies in the padding: keep it, clip it away, or let each object be its own tile's alone",
+        ),
+    )
+    simplify_tolerance: Decimal = field(
+        default=Decimal(0),
+        metadata=about(
+            "SIMPLIFY_TOLERANCE",
+            Number(Decimal(0), Decimal(256)),
+            "how far an edge may move when vertices are left out; 0 keeps all",
+            "pixels",
+        ),
+    )
+    min_area: Decimal = field(
+        default=Decimal(0),
+        metadata=about("MIN_AREA", Number(Decimal(0), Decimal(10**6)), "polygons below are dropped", "square pixels"),
+    )
+    min_confidence: Decimal = field(
+        default=Decimal(0),
+        metadata=about("MIN_CONFIDENCE", Number(Decimal(0), Decimal(1)), "objects below are dropped"),
+    )
+    class_names: dict[str, str] | None = field(
+        default=None, metadata=about("CLASS_NAMES", Names(), "the names that answers give to the predictor's classes")
     )
     preprocessor: str | None = field(
         default=None,
@@ -199,6 +239,39 @@ class PredictorSettings:
         ),
     )
 
+    batch_size: int = field(
+        default=8,
+        metadata=about(
+            "batch_size",
+            Whole(1, 256),
+            "how many waiting tiles go to predict_batch at once, where the class has that method; 1 for one by one",
+        ),
+    )
+    batch_wait_ms: int = field(
+        default=0,
+        metadata=about(
+            "batch_wait_ms",
+            Whole(0, 10_000),
+            "how long a tile waits for others to be predicted with; 0: only those go together that wait anyway",
+            "milliseconds",
+        ),
+    )
+    share_model: bool = field(
+        default=False,
+        metadata=about(
+            "share_model",
+            Switch(),
+            "whether the workers share the memory of one model, loaded once and forked; see docs/partner.md",
+        ),
+    )
+    description: dict[str, Any] | None = field(
+        default=None,
+        metadata=about(
+            "description",
+            DescriptionBlock(),
+            "what /api/v1/describe tells of the service; what is not given is measured (as a variable: JSON)",
+        ),
+    )
     auth: str | None = field(
         default=None,
         metadata=about(
@@ -344,6 +417,14 @@ class RunningSettings(PredictorSettings):
         default=None,
         metadata=about("PROJECT_NAME", Text(ONE_LINE, is_printable), "the Google Cloud project that the service is in"),
     )
+    url_prefix: str = field(
+        default="",
+        metadata=about(
+            "URL_PREFIX",
+            Text("a path, like /ships", is_url_path),
+            "the path that a proxy in front takes off; X-Forwarded-Prefix of a request wins",
+        ),
+    )
     log_format: str = field(
         default="auto",
         metadata=about(
@@ -352,10 +433,48 @@ class RunningSettings(PredictorSettings):
             "json: one object a line, for Cloud Logging; text: for people; auto: text on a terminal",
         ),
     )
+    validate_responses: bool = field(
+        default=False,
+        metadata=about(
+            "validate_responses", Switch(), "whether answers are held to /api/v1/openapi before they are sent; slow"
+        ),
+    )
     log_api_calls: bool = field(
         default=True,
         metadata=about(
             "log_api_calls", Switch(), "whether every prediction is logged; off: only those that the service failed at"
+        ),
+    )
+    max_tiles_per_request: int = field(
+        default=64,
+        metadata=about(
+            "max_tiles_per_request", Whole(0, 4096), "how many tiles one request may ask for by bbox or geometry"
+        ),
+    )
+    cors_origins: str | None = field(
+        default=None,
+        metadata=about(
+            "CORS_ORIGINS",
+            Text("origins like https://maps.example.com, separated by commas, or *", is_origins),
+            "whose pages may ask this service from a browser; nobody's if not given",
+        ),
+    )
+    cache_seconds: int = field(
+        default=0,
+        metadata=about(
+            "cache_seconds",
+            Whole(0, 31_536_000),
+            "how long callers may keep what GET /predictions answers without asking again",
+            "seconds",
+        ),
+    )
+    idempotency_seconds: int = field(
+        default=3600,
+        metadata=about(
+            "idempotency_seconds",
+            Whole(0, 604_800),
+            "how long an answer is given again to its Idempotency-Key; 0: never",
+            "seconds",
         ),
     )
     allowed_hosts: str | None = field(

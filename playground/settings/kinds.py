@@ -181,6 +181,26 @@ def _plain_numbers(value: object) -> object:
     return float(value) if isinstance(value, Decimal) else value
 
 
+@dataclass(frozen=True)
+class Names:
+    """Names for the predictor's classes; in the environment, JSON."""
+
+    allowed: str = "names by class, like {0: ship, 1: boat}"
+
+    def check(self, value: object) -> dict[str, str]:
+        if not isinstance(value, dict) or not value:
+            raise ValueError(self.allowed)
+        if not all(isinstance(name, str) and is_printable(name) for name in value.values()):
+            raise ValueError(self.allowed)
+        return {str(key): name for key, name in value.items()}
+
+    def parse(self, text: str) -> dict[str, str]:
+        try:
+            return self.check(json.loads(text))
+        except ValueError:
+            raise ValueError(self.allowed) from None
+
+
 def is_python_name(text: str) -> bool:
     """Whether Python accepts ``text`` as the name of a class."""
     return text.isidentifier() and not keyword.iskeyword(text)
@@ -230,6 +250,11 @@ def is_project_id(text: str) -> bool:
     return bool(re.fullmatch(r"(?:[a-z0-9.-]+\.[a-z]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]", text))
 
 
+def is_url_path(text: str) -> bool:
+    """Whether ``text`` is the path of a URL, without a slash at its end."""
+    return len(text) <= 200 and bool(re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text)) and "/.." not in text
+
+
 def is_headers(text: str) -> bool:
     """Whether ``text`` holds HTTP headers, see ``read_headers``."""
     try:
@@ -246,6 +271,12 @@ def is_secret_line(text: str) -> bool:
 def is_hosts(text: str) -> bool:
     """Whether ``text`` lists hosts, with or without ports; what each is worth is seen when it is used."""
     return all(re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?", part) for part in _hosts(text))
+
+
+def is_origins(text: str) -> bool:
+    """Whether ``text`` lists origins (scheme, host, port if any), or is ``*``."""
+    host = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?"
+    return text.strip() == "*" or all(re.fullmatch(f"https?://{host}", part) for part in _hosts(text))
 
 
 def is_keys_url(text: str) -> bool:

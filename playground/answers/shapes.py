@@ -1,0 +1,93 @@
+"""Tables of one family (polygons, lines or points, perhaps multi) as arrays of shapely geometries, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from shapely import GeometryType
+
+from playground.answers.table import LINES, POINTS, POLYGONS, IntArray, Table
+from playground.geo import FloatArray
+
+Shapes = npt.NDArray[np.object_]
+
+MULTI: dict[GeometryType, tuple[Callable[..., Any], shapely.Geometry]] = {
+    GeometryType.POLYGON: (shapely.multipolygons, shapely.MultiPolygon()),
+    GeometryType.LINESTRING: (shapely.multilinestrings, shapely.MultiLineString()),
+    GeometryType.POINT: (shapely.multipoints, shapely.MultiPoint()),
+}
+"""Kind of geometry to what makes its multi kind of members, and such a one without any."""
+
+
+def polygons_of_table(table: Table, coords: FloatArray) -> Shapes:
+    """The polygon or multipolygon of each geometry, with these coordinates."""
+    offsets = [_offsets(counts) for counts in (table.positions, table.paths, table.parts)]
+    if (table.parts == 1).all():
+        return shapely.from_ragged_array(GeometryType.POLYGON, coords, tuple(offsets[:2]))
+    return shapely.from_ragged_array(GeometryType.MULTIPOLYGON, coords, tuple(offsets))
+
+
+def shapes_of_table(table: Table) -> Shapes:
+    """The geometries of a table of one family."""
+    if table.kinds[0] in POLYGONS:
+        return polygons_of_table(table, table.coords)
+    if table.kinds[0] in LINES:
+        offsets = (_offsets(table.positions), _offsets(table.paths))
+        return shapely.from_ragged_array(GeometryType.MULTILINESTRING, table.coords, offsets)
+    return shapely.from_ragged_array(GeometryType.MULTIPOINT, table.coords, (_offsets(table.paths),))
+
+
+def table_of_shapes(kinds: list[str], owners: IntArray, shapes: Shapes) -> Table:
+    """The table of geometries of one family, none of them empty.
+
+    Args:
+        kinds: their types so far; what was multi stays so, what has several parts becomes it.
+        owners: the feature that each belongs to.
+        shapes: the geometries.
+    """
+    single, multi = next(family for family in (POLYGONS, LINES, POINTS) if kinds[0] in family)
+    members, indices = shapely.get_parts(shapes, return_index=True)
+    sizes = np.bincount(indices, minlength=len(shapes))
+    _, coords, offsets = shapely.to_ragged_array(members)
+    ones = np.ones(len(shapes), np.int64)
+    if single == "Polygon":
+        counts = (sizes, np.diff(offsets[1]), np.diff(offsets[0]))
+    elif single == "LineString":
+        counts = (ones, sizes, np.diff(offsets[0]))
+    else:
+        counts = (ones, sizes, np.ones(len(members), np.int64))
+    names = [
+        single if size == 1 and kind == single else multi for kind, size in zip(kinds, sizes.tolist(), strict=True)
+    ]
+    return Table(names, owners, *counts, np.ascontiguousarray(coords))
+
+
+def valid_polygons(shapes: Shapes) -> Shapes:
+    """Multipolygons: what overlaps is one, what a hole covers is away, what has no area is gone."""
+    return polygons_of(shapely.make_valid(shapes, method="structure", keep_collapsed=False))
+
+
+def polygons_of(shapes: Shapes) -> Shapes:
+    """The polygons of each geometry as one multipolygon, perhaps empty; lines and points in it are left out."""
+    return members_of(shapes, GeometryType.POLYGON)
+
+
+def members_of(shapes: Shapes, kind: GeometryType) -> Shapes:
+    """The polygons, lines or points of each geometry as one multi geometry, perhaps empty; all else is left out."""
+    make, nothing = MULTI[kind]
+    parts, owners = shapely.get_parts(shapes, return_index=True)
+    parts, again = shapely.get_parts(parts, return_index=True)  # a collection may hold multi geometries
+    owners = owners[again]
+    wanted = (shapely.get_type_id(parts) == kind) & ~shapely.is_empty(parts)
+    found = np.full(len(shapes), nothing, dtype=object)
+    if wanted.any():
+        make(parts[wanted], indices=owners[wanted], out=found)
+    return found
+
+
+def _offsets(counts: IntArray) -> IntArray:
+    return np.concatenate(([0], np.cumsum(counts)))
