@@ -61,7 +61,7 @@ class GivesPixelIndices(Moved):
 class DropsAtRandom(Contours):
     def bright(self, array):
         bright = Contours.bright(self, array)
-        bright[random.randrange(len(bright))] = False
+        bright[random.sample(range(len(bright)), len(bright) // 4)] = False
         return bright
 
 
