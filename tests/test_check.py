@@ -67,6 +67,7 @@ DEFECTS = {
     "RaisesOnGrey": "bands",
     "RaisesOnOddSizes": "sizes",
     "CrashesOnBrokenImages": "broken-image",
+    "MixesBatches": "batches",
     "PaintsOverTheTile": "tile-kept",
     "PrintsFloods": "quiet",
     "GoesElsewhere": "stays-put",

@@ -160,7 +160,7 @@ def test_scenes_of_the_callers_own_must_be_large_enough(picture: Path):
 
 def test_checks_are_either_for_a_process_or_a_service():
     assert OVER_HTTP
-    assert len(CHECKS) == 40
+    assert len(CHECKS) == 41
 
 
 def test_junit_holds_only_what_xml_can(tmp_path: Path):

@@ -27,6 +27,7 @@ CHECKS = {
     "deterministic": "playground.acceptance.checks.repeat:DETERMINISTIC",
     "stateless": "playground.acceptance.checks.repeat:STATELESS",
     "any-order": "playground.acceptance.checks.repeat:ANY_ORDER",
+    "batches": "playground.acceptance.checks.repeat:BATCHES",
     "tile-kept": "playground.acceptance.checks.repeat:TILE_KEPT",
     "seams": "playground.acceptance.checks.seams:SEAMS",
     "padding-enough": "playground.acceptance.checks.seams:PADDING_ENOUGH",

@@ -8,7 +8,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,13 @@ import orjson
 
 from playground import answers, geo, imagery
 from playground.acceptance.model import Observation, Sample
-from playground.errors import PredictorCrashedError, PredictorError, PredictorNotReadyError, PredictorTimeoutError
+from playground.errors import (
+    PlaygroundError,
+    PredictorCrashedError,
+    PredictorError,
+    PredictorNotReadyError,
+    PredictorTimeoutError,
+)
 from playground.predictor import Limits, PredictorSpec, ServedTile
 from playground.predictor.session import Session
 from playground_interfaces import Tile
@@ -35,12 +41,16 @@ class ProcessSubject:
     Args:
         spec: what to load.
         limits: how long loading and predicting may take.
+        options: what the configuration asks of answers.
     """
 
     sees = "process"
 
-    def __init__(self, spec: PredictorSpec, limits: Limits) -> None:
+    def __init__(self, spec: PredictorSpec, limits: Limits, options: answers.Options | None = None) -> None:
         self.limits = limits
+        self.batches = False
+        """Whether the class has ``predict_batch``; known once it is loaded."""
+        self._options = options or answers.Options()
         self.load_seconds: list[float] = []
         self.printed = self.finished_printed = 0
         self.calls = self.finished_calls = 0
@@ -81,6 +91,7 @@ class ProcessSubject:
             raise PredictorNotReadyError(f"the predictor process {how} while loading", "\n".join(said))
         self.load_seconds.append(time.monotonic() - began)
         self._session = session
+        self.batches = bool(told.get("batches"))
 
     def restart(self) -> None:
         """A fresh process: another load.
@@ -107,19 +118,47 @@ class ProcessSubject:
             return Observation(problem=error.message, ended=True)
         except PredictorError as error:
             return Observation(problem=error.message, ended=True)
-        seconds = time.monotonic() - began
+        seen = self._observation(sample, reply, blob, time.monotonic() - began)
+        with suppress(OSError, ValueError):
+            seen = replace(seen, inside=json.loads(self._report.read_text()))
+        return seen
+
+    def predict_batch(self, samples: Sequence[Sample]) -> list[Observation] | None:
+        """Several predictions by one call of ``predict_batch``; None where that failed as a whole.
+
+        Raises:
+            PredictorError: it crashed, or took too long.
+        """
+        if self._session is None:
+            self.start()
+        assert self._session is not None
+        self.calls += len(samples)
+        began = time.monotonic()
+        deadline = began + len(samples) * self.limits.predict_seconds
+        try:
+            found = self._session.predict_batch([tile_of(sample) for sample in samples], [], deadline)
+        except PredictorError:
+            self.stop()
+            raise
+        if found is None:
+            return None
+        observations = []
+        for sample, answer in zip(samples, found, strict=True):
+            if isinstance(answer, PlaygroundError):
+                raise answer
+            observations.append(self._observation(sample, *answer, time.monotonic() - began))
+        return observations
+
+    def _observation(self, sample: Sample, reply: dict[str, Any], blob: bytearray, seconds: float) -> Observation:
         if reply["op"] == "rejected":
-            return Observation(rejected=True, problem="", seconds=seconds)
-        if reply["op"] != "result":
+            return Observation(rejected=True, seconds=seconds)
+        if reply["op"] not in ("result", "results") and "kind" not in reply:
             return Observation(problem=_last_place(reply), seconds=seconds)
         features = _loads(blob)
         side = sample.pixels.shape[1] - 2 * sample.padding
-        report = answers.normalize(features, answers.Frame(None, side, sample.padding)).report
+        report = answers.normalize(features, answers.Frame(None, side, sample.padding), self._options).report
         other = reply["type"] if reply["kind"] == "other" else ""
-        inside = {}
-        with suppress(OSError, ValueError):
-            inside = json.loads(self._report.read_text())
-        return Observation(features, report, other, seconds=seconds, size=len(blob), inside=inside)
+        return Observation(features, report, other, seconds=seconds, size=len(blob))
 
     def memory_mb(self) -> float:
         """Resident memory of the process now."""

@@ -23,6 +23,7 @@ from playground.acceptance.recommend import recommend
 from playground.acceptance.report import as_json, as_junit, certificate_of
 from playground.acceptance.scene import Scene, scene_of_image, scene_of_source, synthetic_scene
 from playground.acceptance.service import ServiceSubject
+from playground.answers import Options
 from playground.commands.console import console
 from playground.commands.predict import Place
 from playground.commands.target import OPTIONS, find_target
@@ -150,14 +151,13 @@ def _under_test(
             settings.predictor_python or sys.executable,
             hooks=hooks_of(settings),
         )
-        subject = ProcessSubject(spec, limits_of(settings))
+        subject = ProcessSubject(spec, limits_of(settings), Options.of(settings))
         stack.callback(subject.close)
         scenes = _scenes(settings.tiles, settings.zoom_level, settings.padding, given, settings)
         expect = Expectations(
             calls=expect.calls, load_seconds=expect.load_seconds, timeout=float(settings.predict_seconds)
         )
-        convention = getattr(settings, "pixel_convention", "edge")
-        bench = Bench(subject, scenes, settings.padding, expect, convention)
+        bench = Bench(subject, scenes, settings.padding, expect, settings.pixel_convention)
         workers = target.settings.workers if target.settings is not None else 2
         yield Under(bench, workers=workers, backlog=settings.backlog)
 

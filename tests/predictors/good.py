@@ -22,6 +22,9 @@ class Contours(BaseProcess):
         scale = 257 if array.dtype == np.uint16 else 1
         return array[:, :, :3].mean(axis=2) > self.threshold * scale
 
+    def predict_batch(self, tiles):
+        return [self.predict(tile) for tile in tiles]
+
 
 class Boxes(Contours):
     """Bright things as boxes of pixel numbers: the first and the last column, the first and the last row."""

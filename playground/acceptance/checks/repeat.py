@@ -11,6 +11,7 @@ import orjson
 from playground.acceptance.bench import Bench
 from playground.acceptance.masks import disagreement, mask_of
 from playground.acceptance.model import Check, Observation, Sample, Verdict, failed, passed, skipped
+from playground.errors import PredictorError
 
 DECIMALS = 2
 
@@ -115,6 +116,34 @@ ANY_ORDER = Check(
     "answers do not depend on the order of tiles, from a fresh start on",
     "with two workers each sees other tiles: what the first one calibrates, or caches, differs between them",
     "take scales and thresholds from the training, not from the first tile; key caches by the image itself",
+)
+
+
+def _batches(bench: Bench) -> Verdict:
+    if not bench.process.batches:
+        return skipped("it has no predict_batch")
+    samples = _samples(bench)
+    if len(samples) < 2:
+        return skipped("it answers fewer than two ordinary tiles")
+    try:
+        together = bench.process.predict_batch(samples)
+    except PredictorError as error:
+        return failed(error.message)
+    if together is None:
+        return failed("predict_batch raises, or does not give one result for each tile, in their order")
+    for sample, seen in zip(samples, together, strict=True):
+        if words := difference(bench.see(sample), seen, bench.side):
+            return failed(f"{sample.name}, alone and in a batch of {len(samples)}: {words}")
+    return passed(f"{len(samples)} tiles at once, each as if alone")
+
+
+BATCHES = Check(
+    "must",
+    _batches,
+    "predict_batch gives each tile the answer that predict gives it",
+    "who is predicted together is chance: it depends on who else asks at that moment",
+    "keep results in the order of the tiles; model.eval(), so that batch normalisation does not mix them",
+    sees="process",
 )
 
 
