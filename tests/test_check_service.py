@@ -203,3 +203,33 @@ def test_masks_hold_holes_points_and_parts():
     assert not mask[3:5, 3:5].any()
     assert disagreement(mask, mask) == 0
     assert disagreement(mask, ~mask) > 0.3
+
+
+def test_the_command_checks_a_service(serve, picture: Path):
+    service = serve("good:Contours", PADDING=str(PADDING))
+    service.wait_loaded()
+    only = [word for name in ("loads", "health", "errors", "axis-order") for word in ("--only", name)]
+    told = run(
+        service.url, "--padding", str(PADDING), "--scene", str(picture), "--header", "X-Correlation-ID: a", *only
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "4 passed, 0 failed, 0 skipped: fit for service" in told.stdout
+
+
+def test_the_command_checks_a_build_context(tmp_path: Path, picture: Path):
+    text = f"ZOOM_LEVEL: 5\nPADDING: {PADDING}\nPREDICTOR_CLASS: Boxes\nPREDICTOR_PACKAGE: good\nname: boxes\n"
+    (tmp_path / "service.yaml").write_text(text + "image: boxes:v1\nPIXEL_CONVENTION: index\n")
+    generated = CliRunner().invoke(main, ["generate", str(tmp_path / "service.yaml"), "-o", str(tmp_path / "context")])
+    assert generated.exit_code == 0, generated.stderr
+    only = [word for name in ("loads", "pixel-convention", "valid-polygons") for word in ("--only", name)]
+    told = run(str(tmp_path / "context"), "--scene", str(picture), *only)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "index, as declared" in told.stdout
+
+
+def test_the_probe_runs_in_every_python(python: str, picture: Path):
+    only = [word for name in ("loads", "predicts", "tile-kept", "quiet") for word in ("--only", name)]
+    target = ("documented:Process", "--python", python, "--scene", str(picture), "--padding", str(PADDING))
+    told = run(*target, *only, "--json")
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert {each["outcome"] for each in json.loads(told.stdout)["checks"]} == {"passed"}
