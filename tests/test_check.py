@@ -62,6 +62,7 @@ DEFECTS = {
     "HasNoCategories": "category",
     "ReturnsAList": "returns",
     "Raises": "predicts",
+    "RefusesEverything": "predicts",
     "CannotLoad": "loads",
     "RaisesOnEmptyTiles": "plain-images",
     "RaisesOnGrey": "bands",

@@ -208,7 +208,7 @@ def test_masks_hold_holes_points_and_parts():
 def test_the_command_checks_a_service(serve, picture: Path):
     service = serve("good:Contours", PADDING=str(PADDING))
     service.wait_loaded()
-    only = [word for name in ("loads", "health", "errors", "axis-order") for word in ("--only", name)]
+    only = [word for name in ("loads", "health", "errors", "padded-frame") for word in ("--only", name)]
     told = run(
         service.url, "--padding", str(PADDING), "--scene", str(picture), "--header", "X-Correlation-ID: a", *only
     )

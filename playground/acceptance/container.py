@@ -36,7 +36,7 @@ class Container:
     def drain(self) -> tuple[int, float]:
         """Stop it as App Engine does: (exit status, seconds)."""
         began = time.monotonic()
-        _run(self.engine, "stop", "--time", str(STOP_SECONDS), self.name)
+        _run(self.engine, "stop", "-t", str(STOP_SECONDS), self.name)
         seconds = time.monotonic() - began
         return int(_run(self.engine, "inspect", "--format", "{{.State.ExitCode}}", self.name)), seconds
 

@@ -54,6 +54,22 @@ class ServiceSubject:
                 raise PredictorNotReadyError(words, str(told.get("traceback") or "see its log"))
             time.sleep(0.1)
 
+    def described(self, patience: float) -> dict[str, Any]:
+        """What /version says, its zoom_level and padding above all; empty where nobody says anything.
+
+        Args:
+            patience: seconds in which a server may come up.
+        """
+        until = time.monotonic() + patience
+        while True:
+            try:
+                told = orjson.loads(self.get("/version").content)
+                return told if isinstance(told, dict) else {}
+            except (requests.RequestException, orjson.JSONDecodeError):
+                if time.monotonic() > until:
+                    return {}
+            time.sleep(0.1)
+
     def restart(self) -> None:
         """Another's process is not ours to restart."""
 

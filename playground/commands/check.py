@@ -139,7 +139,7 @@ def _under_test(
         else:
             with console.status(f"starting {what} …"):
                 container = stack.enter_context(running_container(what, {"AUTH": "none"}))
-            under = _service(container.url, stack, options, given, expect)
+            under = _service(container.url, stack, options, given, expect, patience=expect.load_seconds)
             under.bench.drain = container.drain
             yield Under(under.bench, what, container.digest)
             return
@@ -163,13 +163,24 @@ def _under_test(
 
 
 def _service(
-    url: str, stack: contextlib.ExitStack, options: dict[str, Any], given: dict[str, Any], expect: Expectations
+    url: str,
+    stack: contextlib.ExitStack,
+    options: dict[str, Any],
+    given: dict[str, Any],
+    expect: Expectations,
+    *,
+    patience: float = 0.0,
 ) -> Under:
+    """A running service, with the zoom and the padding that it tells of unless the command line does."""
     headers = dict(line.split(":", 1) for line in given["headers"] if ":" in line)
     headers = {name.strip(): value.strip() for name, value in headers.items()}
     subject = ServiceSubject(url, headers, expect.timeout, expect.load_seconds)
     stack.callback(subject.close)
-    zoom, padding = options["zoom"] if options["zoom"] is not None else 5, options["padding"] or 0
+    told = subject.described(patience)
+    zoom, padding = (
+        options[name] if options[name] is not None else told.get(key, usual)
+        for name, key, usual in (("zoom", "zoom_level", 5), ("padding", "padding", 0))
+    )
     return Under(Bench(subject, _scenes(options["tiles"], zoom, padding, given, None), padding, expect))
 
 

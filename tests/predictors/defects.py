@@ -11,7 +11,7 @@ import time
 import numpy as np
 from good import Contours
 
-from playground_interfaces import PredictionResult
+from playground_interfaces import PredictError, PredictionResult
 from playground_interfaces.masks import polygons_of_mask
 
 
@@ -193,6 +193,11 @@ class ReturnsAList(Contours):
 class Raises(Contours):
     def predict(self, tile):
         return {}["weights"]
+
+
+class RefusesEverything(Contours):
+    def predict(self, tile):
+        raise PredictError("too cloudy")
 
 
 class CannotLoad(Contours):

@@ -30,7 +30,10 @@ def _predicts(bench: Bench) -> Verdict:
             problems.append(f"{sample.name}: {seen.problem}")
     if problems:
         return failed("; ".join(problems[:3]))
-    return passed(f"{len(samples)} ordinary tiles")
+    refused = sum(bench.see(sample).rejected for sample in samples)
+    if refused == len(samples):
+        return failed("it refuses every ordinary tile: give --scene or --tiles with images that it takes")
+    return passed(f"{len(samples)} ordinary tiles" + (f", of which it refuses {refused}" if refused else ""))
 
 
 PREDICTS = Check(
