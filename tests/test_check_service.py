@@ -209,9 +209,7 @@ def test_the_command_checks_a_service(serve, picture: Path):
     service = serve("good:Contours", PADDING=str(PADDING))
     service.wait_loaded()
     only = [word for name in ("loads", "health", "errors", "padded-frame") for word in ("--only", name)]
-    told = run(
-        service.url, "--padding", str(PADDING), "--scene", str(picture), "--header", "X-Correlation-ID: a", *only
-    )
+    told = run(service.url, "--scene", str(picture), "--header", "X-Correlation-ID: a", *only)
     assert told.returncode == 0, told.stdout + told.stderr
     assert "4 passed, 0 failed, 0 skipped: fit for service" in told.stdout
 
