@@ -27,9 +27,11 @@ def scene() -> Scene:
     return synthetic_scene(PADDING, 5)
 
 
-def check(target: str, scene: Scene, names: list[str], *, folder: Path = PREDICTORS, **options) -> dict[str, Finding]:
+def check(
+    target: str, scene: Scene, names: list[str], *, folder: Path = PREDICTORS, python: str = sys.executable, **options
+) -> dict[str, Finding]:
     package, _, class_name = target.partition(":")
-    subject = ProcessSubject(PredictorSpec(package, class_name, folder, sys.executable), Limits(predict_seconds=10))
+    subject = ProcessSubject(PredictorSpec(package, class_name, folder, python), Limits(predict_seconds=10))
     try:
         return {each.name: each for each in run_checks(Bench(subject, [scene], PADDING, **options), names)}
     finally:
@@ -119,3 +121,8 @@ def test_every_check_explains_itself_and_finds_something():
         assert one.grade in ("must", "should", "good")
         assert all(len(words) > 20 for words in (one.what, one.why, one.mend)), name
         assert name in DEFECTS.values() or one.sees == "http", f"no planted defect for {name}"
+
+
+def test_the_probe_runs_in_every_python(python: str, scene: Scene):
+    findings = check("documented:Process", scene, ["loads", "predicts", "tile-kept", "quiet"], python=python)
+    assert {each.verdict.outcome for each in findings.values()} == {"passed"}

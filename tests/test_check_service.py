@@ -223,11 +223,3 @@ def test_the_command_checks_a_build_context(tmp_path: Path, picture: Path):
     told = run(str(tmp_path / "context"), "--scene", str(picture), *only)
     assert told.returncode == 0, told.stdout + told.stderr
     assert "index, as declared" in told.stdout
-
-
-def test_the_probe_runs_in_every_python(python: str, picture: Path):
-    only = [word for name in ("loads", "predicts", "tile-kept", "quiet") for word in ("--only", name)]
-    target = ("documented:Process", "--python", python, "--scene", str(picture), "--padding", str(PADDING))
-    told = run(*target, *only, "--json")
-    assert told.returncode == 0, told.stdout + told.stderr
-    assert {each["outcome"] for each in json.loads(told.stdout)["checks"]} == {"passed"}

@@ -109,7 +109,7 @@ class LoadsLate(Contours):
 
     def predict(self, tile):
         if not self.loaded:
-            time.sleep(0.5)
+            time.sleep(1)
         self.loaded = True
         return Contours.predict(self, tile)
 
