@@ -21,17 +21,24 @@ def mask_of(features: Iterable[Any], height: int, width: int) -> Mask:
     """The pixels whose centres the features cover; a point covers the pixel that it is in and those around it."""
     mask = np.zeros((height, width), bool)
     for feature in features:
-        toggles = np.zeros((height, width + 1), np.int32)
         geometry = feature.get("geometry") if isinstance(feature, dict) else None
-        for kind, coords in paths_of(geometry):
-            if kind == "Point":
-                x, y = coords[0]
-                if np.isfinite((x, y)).all():
-                    rows, columns = (slice(max(0, int(v) - 1), max(0, int(v) + 2)) for v in (y, x))
-                    mask[rows, columns] = True
-            elif kind == "Polygon":
-                _toggle(toggles, coords)
-        mask |= (np.cumsum(toggles, axis=1) % 2).astype(bool)[:, :width]
+        rings = []
+        for kind, path in paths_of(geometry):
+            coords = np.clip(path[np.isfinite(path).all(axis=1)], -1e6, 1e6)
+            if kind == "Point" and len(coords):
+                rows, columns = (slice(max(0, int(v) - 1), max(0, int(v) + 2)) for v in coords[0][::-1])
+                mask[rows, columns] = True
+            elif kind == "Polygon" and len(coords) >= 3:
+                rings.append(coords)
+        if not rings:
+            continue
+        positions = np.concatenate(rings)
+        left, top = np.clip(np.floor(positions.min(axis=0)), 0, (width, height)).astype(int)
+        right, bottom = np.clip(np.ceil(positions.max(axis=0)), 0, (width, height)).astype(int)
+        toggles = np.zeros((bottom - top, right - left + 1), np.int32)
+        for ring in rings:
+            _toggle(toggles, ring - (left, top))
+        mask[top:bottom, left:right] |= (np.cumsum(toggles, axis=1) % 2).astype(bool)[:, : right - left]
     return mask
 
 
@@ -67,10 +74,6 @@ def _at_depth(value: Any, depth: int) -> Iterator[Any]:
 def _toggle(toggles: npt.NDArray[np.int32], ring: FloatArray) -> None:
     """Count, in each row, how often a ring crosses the row of pixel centres to the left of each pixel's centre."""
     height, width = toggles.shape
-    ring = ring[np.isfinite(ring).all(axis=1)]
-    if len(ring) < 3:
-        return
-    ring = np.clip(ring, -1e6, 1e6)
     x0, y0 = ring.T
     x1, y1 = np.roll(ring, -1, axis=0).T  # closed, whether the ring is or not
     first = np.clip(np.ceil(np.minimum(y0, y1) - 0.5), 0, height).astype(int)
