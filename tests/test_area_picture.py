@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import shapely
 from conftest import PREDICTORS
 from fields import smooth, write_world
 from PIL import Image
+from rasters import mercator_transform, write_raster
 
 from playground.area import picture
 from playground.area.aoi import Area
@@ -26,6 +28,7 @@ from playground.area.view import View
 from playground.commands import estimate
 from playground.commands.overview import plain
 from playground.errors import TileNotFoundError
+from playground.sources import open_source
 from playground.sources.base import SourceInfo, TileSource
 
 GROUND = (100, 50, 0)
@@ -214,6 +217,20 @@ def test_imagery_lies_where_it_should(view: View, lowest: int, off: float) -> No
         difference = (shown[..., band] - wanted[band])[inner]
         assert np.abs(difference).max() <= off
         assert abs(difference.mean()) <= max(1.0, off / 4)
+
+
+def test_a_raster_of_many_bands_is_shown_by_its_first_three(tmp_path: Path) -> None:
+    first = mercantile.Tile(100, 100, 8)
+    pixels = np.full((5, 256, 512), 3000, np.uint16)
+    pixels[0, :, 256:] = 1000  # less red in the east
+    pixels[:, :128, :64] = 0
+    path = write_raster(tmp_path / "a.tif", pixels, "EPSG:3857", mercator_transform(first), nodata=0)
+    with contextlib.closing(open_source(str(path))) as source:
+        shown = np.asarray(backdrop(source, View(8, 100, 100, 103, 101), (768, 256), PAPER)).astype(int)
+    assert tuple(shown[50, 30]) == tuple(shown[50, 700]) == PAPER  # nothing there, and beyond
+    west, east = shown[200, 128], shown[200, 400]
+    assert west[0] > east[0] + 100
+    assert abs(west[1] - east[1]) < 3
 
 
 def test_a_page_is_never_larger_than_told(tmp_path: Path) -> None:
