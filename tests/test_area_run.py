@@ -129,8 +129,8 @@ class Shuffled:
         self._worker.close()
 
 
-def plan_and_spec(source: Path, **more: object) -> tuple[Plan, object]:
-    named = {"PREDICTOR_PACKAGE": "blobs", "PREDICTOR_CLASS": "Blobs", "PREDICTOR_PYTHON": sys.executable}
+def plan_and_spec(source: Path, class_name: str = "Blobs", **more: object) -> tuple[Plan, object]:
+    named = {"PREDICTOR_PACKAGE": "blobs", "PREDICTOR_CLASS": class_name, "PREDICTOR_PYTHON": sys.executable}
     settings = load_running(None, {**named, "TILES": str(source), "ZOOM_LEVEL": "8", "PADDING": "8"})
     return Plan(area.read_area(bbox()), 8, about_of(settings), **more), worker_spec(settings, PREDICTORS)
 
@@ -146,13 +146,13 @@ def test_killed_at_any_moment_it_goes_on(source: Path, finished: Path, tmp_path:
     out = tmp_path / "a.geojson"
     journal = tmp_path / "a.geojson.journal"
     whole = SIDE * SIDE
-    process = subprocess.Popen(command(source, out), cwd=PREDICTORS, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command(source, out, predictor="blobs:Slow"), cwd=PREDICTORS, stderr=subprocess.DEVNULL)
     until_written(process, journal)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not out.exists()
     done = rows(journal)
-    ended = call(command(source, out, "--resume", "--summary", str(tmp_path / "s.json")))
+    ended = call(command(source, out, "--resume", "--summary", str(tmp_path / "s.json"), predictor="blobs:Slow"))
     assert ended.returncode == 0, ended.stderr
     assert out.read_bytes() == (finished / "a.geojson").read_bytes()
     told = json.loads((tmp_path / "s.json").read_text())
@@ -227,7 +227,7 @@ def test_a_predictor_that_dies_costs_its_own_tiles_only(source: Path, tmp_path: 
 
 
 def test_a_worker_that_is_killed_loses_nothing(source: Path, finished: Path, tmp_path: Path) -> None:
-    plan, spec = plan_and_spec(source, pause=0.01)
+    plan, spec = plan_and_spec(source, "Slow", pause=0.01)
     engines = []
 
     def make(total: int) -> LocalEngine:
