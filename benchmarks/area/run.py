@@ -133,7 +133,7 @@ def crowd() -> None:
 def memory() -> None:
     """Resident memory of runs of different lengths, each a process of its own."""
     small = synthetic("1000", "3")
-    for arguments in (("100000", "3"), ("1000", "10", "iou:0.5"), ("100000", "10", "iou:0.5")):
+    for arguments in (("100000", "3"), ("1000", "11", "iou:0.5"), ("100000", "11", "iou:0.5")):
         found = synthetic(*arguments)
         print(f"  {found['megabytes'] / small['megabytes']:.2f} times the memory of {small['tiles']:,} tiles")
 

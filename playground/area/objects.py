@@ -174,7 +174,7 @@ def _united(teams: list[Shapes]) -> Shapes:
     """The unions of shapes that belong together; those of as many parts in one call."""
     united = np.empty(len(teams), dtype=object)
     counts = np.array([len(team) for team in teams])
-    for count in np.unique(counts):
+    for count in sorted(set(counts.tolist())):
         these = np.flatnonzero(counts == count)
         united[these] = shapely.union_all(np.stack([teams[index] for index in these]), axis=1)
     lines = np.array([bool((shapely.get_dimensions(team) == 1).all()) for team in teams], dtype=bool)

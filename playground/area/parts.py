@@ -242,11 +242,12 @@ def clipped(shapes: Shapes, areal: npt.NDArray[np.bool_]) -> Shapes:
 def same_dimension(shapes: Shapes, areal: npt.NDArray[np.bool_]) -> Shapes:
     """Polygons of polygons and lines of lines; what touches only in points or lines is gone."""
     found = shapes.copy()
-    mixed = np.flatnonzero(~np.isin(shapely.get_type_id(shapes), (3, 6)) | ~areal).tolist()
+    kinds = shapely.get_type_id(shapes)
+    mixed = np.flatnonzero(((kinds != 3) & (kinds != 6)) | ~areal).tolist()
     for index in mixed:
-        kinds = (3,) if areal[index] else (1, 2)
+        wanted = (3,) if areal[index] else (1, 2)
         parts = shapely.get_parts(shapely.get_parts([shapes[index]]))
-        kept = [part for part in parts if shapely.get_type_id(part) in kinds and not part.is_empty]
+        kept = [part for part in parts if shapely.get_type_id(part) in wanted and not part.is_empty]
         if not kept:
             found[index] = shapely.Polygon()
         elif len(kept) == 1:

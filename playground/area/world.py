@@ -14,6 +14,9 @@ import shapely
 from playground import answers, geo
 from playground.area.parts import UNITS, Shapes
 
+PLAIN = {"category": "object", "confidence": 1.0}
+"""Stands for an object's properties while it is projected: they were read when its tile was."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class WorldFrame(answers.Frame):
@@ -39,12 +42,14 @@ def features_of(found: list[tuple[str, shapely.Geometry, dict[str, Any]]], zoom:
     """Features in degrees of (id, shape in units of the whole map, properties)."""
     geometries = _geometries(np.array([shape for _, shape, _ in found], dtype=object))
     features = [
-        {"type": "Feature", "id": name, "geometry": geometry, "properties": properties}
-        for (name, _, properties), geometry in zip(found, geometries, strict=True)
+        {"type": "Feature", "id": name, "geometry": geometry, "properties": PLAIN}
+        for (name, _, _), geometry in zip(found, geometries, strict=True)
     ]
     made = answers.normalize(features, WorldFrame.of(zoom)).features()
+    told = {name: properties for name, _, properties in found}
     for feature in made:
-        feature["properties"].setdefault("confidence_max", feature["properties"]["confidence"])
+        properties = feature["properties"] = told[feature["id"]]
+        properties.setdefault("confidence_max", properties["confidence"])
     return made
 
 
