@@ -16,6 +16,7 @@ from playground.wrap.image.opening import engine_digest, repository_of
 
 Say = Callable[[str], None]
 STEP = re.compile(r"^(?:Step (\d+/\d+) : |STEP (\d+/\d+): |#\d+ \[[^\]]*?(\d+/\d+)\] )(.*)$")
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 CAUSES: tuple[tuple[str, str], ...] = (
     (r"^(?:#\d+ [\d.]+ )?playground: (.+)", "{0}"),
     (r"No space left on device", "the engine's disk is full: docker system prune"),
@@ -156,7 +157,7 @@ def run_engine(command: Sequence[str], say: Say) -> None:
     assert process.stdout is not None
     try:
         for raw in process.stdout:
-            line = raw.rstrip()
+            line = COLOURS.sub("", raw).rstrip()
             if found := STEP.match(line):
                 step = f"step {found[1] or found[2] or found[3]}, {found[4]}"
             if line:

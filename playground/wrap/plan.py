@@ -174,7 +174,7 @@ def _problems(report: ImageReport) -> Iterator[str]:
     if report.architecture != "linux/amd64":
         yield f"it is for {report.architecture}, App Engine runs linux/amd64: build it with --platform linux/amd64"
     if report.libc == "musl":
-        yield "its libc is musl: pycurl and simplejpeg, which the server needs, have no wheels for it; take a glibc base"
+        yield "its libc is musl: the server's pycurl and simplejpeg have no wheels for it; take one with glibc"
     glibc = tuple(int(part) for part in re.findall(r"\d+", report.libc))
     if glibc and glibc < OLDEST_GLIBC:
         yield f"its {report.libc} is too old: the server's wheels need 2.28 (Debian 10, Ubuntu 20.04, UBI 8) or newer"

@@ -84,6 +84,8 @@ def verify(conf: Path) -> str:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--verify"]:
-        sys.exit((problem := verify(Path(sys.argv[2]))) and f"playground: {problem}")
-    if problem := settle(Path("/"), os.environ.get("run_as", OURS)):  # noqa: SIM112 - the name of the Dockerfile's ARG
+        problem = verify(Path(sys.argv[2]))
+    else:
+        problem = settle(Path("/"), os.environ.get("run_as", OURS))  # noqa: SIM112 - the name of the Dockerfile's ARG
+    if problem:
         sys.exit(f"playground: {problem}")

@@ -88,6 +88,9 @@ class Forward:
         self._tail = b""  # the last bytes that were read
         self._back = 0  # how many of them are to be read again
 
+    def seekable(self) -> bool:
+        return True
+
     def tell(self) -> int:
         return self._position - self._back
 
