@@ -18,7 +18,7 @@ DEBIAN = b'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\n'
 GLIBC = b"GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\n"
 
 
-def layer(files: Mapping[str, bytes | str | None | tarfile.TarInfo]) -> bytes:
+def layer(files: Mapping[str, bytes | str | tarfile.TarInfo | None]) -> bytes:
     """A layer: bytes are a file, a text is a symbolic link, None a folder."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:

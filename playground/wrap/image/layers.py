@@ -207,7 +207,7 @@ def normal_path(name: str) -> str | None:
 
 
 def _entry(archive: tarfile.TarFile, info: tarfile.TarInfo, path: str, limits: Limits, hash_files: bool) -> Entry:
-    about: dict[str, Any] = {"mode": info.mode, "uid": info.uid, "gid": info.gid}
+    about: dict[str, Any] = {"mode": info.mode & 0o7777, "uid": info.uid, "gid": info.gid}
     if info.isdir():
         return Entry(path, "dir", **about)
     if info.issym():
