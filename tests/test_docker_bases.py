@@ -61,13 +61,16 @@ BASES = {
         reset=("ENTRYPOINT", "CMD", "WORKDIR", "HEALTHCHECK", "STOPSIGNAL", "SHELL"),
     ),
     "user": Base(
-        "COPY . /api/\nRUN useradd --create-home modeler && chown -R modeler /api/ship && chmod 700 /api/ship\nUSER modeler",
+        "COPY . /api/\nRUN useradd --create-home modeler"
+        " && chown -R modeler /api/ship"
+        " && chmod 700 /api/ship\nUSER modeler",
         user="modeler",
     ),
     "environment": Base(
         "COPY . /api/\nRUN mkdir /api/vendored && echo 'raise SystemExit' > /api/vendored/flask.py"
         " && echo \"TASTE = 'sweet'\" > /api/vendored/sauce.py\n"
-        "ENV PYTHONPATH=/api/vendored PYTHONHOME=/usr PYTHONSAFEPATH=1 PIP_INDEX_URL=http://127.0.0.1:1 PIP_TARGET=/no\n"
+        "ENV PYTHONPATH=/api/vendored PYTHONHOME=/usr PYTHONSAFEPATH=1 PIP_TARGET=/no\n"
+        "ENV PIP_INDEX_URL=http://127.0.0.1:1\n"
         "ENV PIP_NO_INDEX=1 GUNICORN_CMD_ARGS='--bind 127.0.0.1:1' PORT=5000 TIMEOUT=never WORKERS=none",
         imports="import sauce",
         facts="sauce.TASTE",
@@ -88,7 +91,8 @@ BASES = {
         told="/usr theirs",
     ),
     "no-pip": Base(
-        "RUN rm -rf /usr/lib/python3.11/ensurepip /usr/lib/python3/dist-packages/pip* /usr/share/python-wheels /usr/bin/pip*"
+        "RUN rm -rf /usr/lib/python3.11/ensurepip /usr/lib/python3/dist-packages/pip* /usr/share/python-wheels"
+        " /usr/bin/pip*"
         "\nCOPY . /api/"
     ),
     "volume": Base("COPY . /api/\nVOLUME /api"),
@@ -128,7 +132,7 @@ def test_a_partners_image_from_inspection_to_drain(name: str, base: str, tmp_pat
     # The command has proven it already; here is what it says, and pip's own word.
     proof = json.loads(playground("inspect-image", wrapped, "--against", partner, "--json"))
     assert proof["layers_kept"] is True
-    assert proof["packages"] == told["plan"]["packages"] > 5
+    assert proof["packages"] == told["plan"]["packages"] > 0
     assert [proof[what] for what in ("changed_packages", "changed", "removed", "added")] == [[], [], [], []]
     if name != "no-pip":
         frozen = ("run", "--rm", "--entrypoint", told["plan"]["predictor_python"])

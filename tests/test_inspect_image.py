@@ -236,15 +236,6 @@ def test_names_that_lead_out_are_never_written(tmp_path: Path) -> None:
         "dev/sda": device,
     }
     image = read_image(save(tmp_path / "image.tar", [layer({**files, "evil/passwd": b"x"})]))
-    assert [entry.path for entry in tree_of(image).walk()] == [
-        "absolute",
-        "dev",
-        "dev/sda",
-        "etc",
-        "etc/passwd",
-        "evil",
-        "hard",
-    ] or True
     assert [path.name for path in tmp_path.iterdir()] == ["image.tar"]
     assert not Path("/absolute").exists()
     paths = {entry.path for entry in tree_of(image).walk()}
@@ -319,7 +310,7 @@ INSTALLED = {**VENV, "api": None, "opt/venv/lib/python3.11/site-packages/boats/_
         (VENV, {}, "ship", "/usr/bin/python3", "the first python3"),
     ],
 )
-def test_which_python_is_the_predictors(look, files: dict, config: dict, package: str, python: str, why: str) -> None:
+def test_which_python_is_the_predictors(look, files: dict, config: dict, package: str, python: str, why: str) -> None:  # noqa: PLR0917
     plan = plan_wrap(look(system(), files, package=package, **config))
     assert plan.predictor_python == python
     assert why in plan.predictor_why
@@ -327,9 +318,9 @@ def test_which_python_is_the_predictors(look, files: dict, config: dict, package
 
 def test_where_the_servers_python_comes_from(look) -> None:
     without = [name for name in system() if "ensurepip" in name or "venv" in name]
-    no_ensurepip = plan_wrap(look(system(), {f"usr/lib/python3.11/ensurepip/.wh..wh..opq": b""}))
+    no_ensurepip = plan_wrap(look(system(), {"usr/lib/python3.11/ensurepip/.wh..wh..opq": b""}))
     assert (no_ensurepip.server, no_ensurepip.pip) == ("image", False)
-    for files in ({"usr/bin/.wh.sh": b""}, {f"usr/lib/python3.11/venv/.wh..wh..opq": b""}):
+    for files in ({"usr/bin/.wh.sh": b""}, {"usr/lib/python3.11/venv/.wh..wh..opq": b""}):
         assert plan_wrap(look(system(), files)).server == "uv", without
     assert plan_wrap(look(system("3.8"))).server == "uv"
     assert plan_wrap(look(system("3.6"))).predictor_version == "3.6"
@@ -355,7 +346,10 @@ REFUSED = {
     "its ONBUILD would run": ([system()], {"OnBuild": ["COPY . /api"]}),
     "it is wrapped already": ([system(), {"opt/playground/bin/python": ELF}], {}),
     "it has its own /api/gunicorn.conf.py": ([system(), {"api/gunicorn.conf.py": b""}], {}),
-    "none of its Pythons is on its PATH": ([system(), VENV], {"Env": ["PATH=/nowhere"]}),
+    "none of its Pythons is on its PATH": (
+        [system(), VENV, {"usr/local/bin/python3.12": ELF}],
+        {"Env": ["PATH=/nowhere"]},
+    ),
 }
 
 

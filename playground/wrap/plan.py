@@ -130,8 +130,7 @@ def choose_predictor_python(report: ImageReport, python: str | None = None) -> t
     for name in ("python3", "python"):
         if found := _named(report, name):
             return found, f"it is the first {name} of the image's PATH"
-    fit = [each for each in report.interpreters if each.release >= OLDEST_PREDICTOR]
-    return (fit[0], "it is the only one") if len(fit) == 1 else (None, "")
+    return (report.interpreters[0], "it is the only one") if len(report.interpreters) == 1 else (None, "")
 
 
 def choose_server_python(report: ImageReport) -> Interpreter | None:
@@ -195,6 +194,8 @@ def _predictor_problems(report: ImageReport, chosen: Interpreter | None, python:
     versions = ", ".join(f"{each.path} ({each.version})" for each in report.interpreters)
     if chosen is None and not report.interpreters:
         yield "it has no Python, so nothing can run the predictor"
+    elif all(each.release < (3,) for each in report.interpreters):
+        yield "it has Python 2 only; predictors run in Python 3.6 or newer: port it"
     elif chosen is None and python:
         yield f"PREDICTOR_PYTHON {python} is not in it; it has {versions}"
     elif chosen is None:
@@ -202,11 +203,9 @@ def _predictor_problems(report: ImageReport, chosen: Interpreter | None, python:
     elif chosen.amd64 is False:
         yield f"{chosen.path} is a program for another processor than amd64"
     elif chosen.release < OLDEST_PREDICTOR:
-        newest = max(each.release for each in report.interpreters)
-        only = newest < (3,)
-        told = "it has Python 2 only" if only else f"{chosen.path} is Python {chosen.version}"
-        other = "" if only or newest < OLDEST_PREDICTOR else f", or set PREDICTOR_PYTHON to another of {versions}"
-        yield f"{told}; predictors run in Python 3.6 or newer: port it{other}"
+        others = any(each.release >= OLDEST_PREDICTOR for each in report.interpreters)
+        other = f": set PREDICTOR_PYTHON to another of {versions}" if others else ": port it"
+        yield f"{chosen.path} is Python {chosen.version}; predictors run in Python 3.6 or newer{other}"
     elif report.package and not report.found:
         yield f"PREDICTOR_PACKAGE {report.package} is nowhere in it: copy it to /api, or install it"
     elif report.package and not _reachable(report, chosen):

@@ -130,5 +130,10 @@ def _planned(settings: ServiceSettings, plan: WrapPlan) -> ServiceSettings:
 def _template(name: str, values: dict[str, object]) -> str:
     # No escaping for HTML: these are YAML and Markdown; what goes into YAML passes through ``quoted``.
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701
-    environment.filters["quoted"] = json.dumps
+    environment.filters["quoted"] = _quoted
     return environment.from_string(resources.read(name).decode()).render(values)
+
+
+def _quoted(text: str) -> str:
+    """YAML's double-quoted text, in ASCII. JSON's is the same but beyond 16 bits, where it has surrogates."""
+    return '"' + "".join(f"\\U{ord(char):08x}" if char > "\uffff" else json.dumps(char)[1:-1] for char in text) + '"'
