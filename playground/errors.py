@@ -9,9 +9,14 @@
     ├── CertificateError            what is to be promoted was not checked, or did not pass
     ├── DeployError                 a deployment cannot begin, or was stopped; traffic is as it was
     ├── FormatError                 features cannot be written in this format
+    ├── RunError                    a run over an area cannot begin, or go on: its journal, its files, its service
     ├── RequestError                what the caller sent
     │   ├── PayloadError            not the JSON, or not the keys, that the service reads
     │   ├── AddressError            a tile or place outside the map, or at another zoom
+    │   ├── AreaError               an area that is none: no bbox, GeoJSON or list of tiles
+    │   ├── AreaTooLargeError       an area of more tiles than one request may ask for
+    │   ├── KeyReusedError          an Idempotency-Key that stands for another request
+    │   ├── KeyInUseError           an Idempotency-Key whose request is still under way
     │   ├── UrlRefusedError         a URL that this service does not fetch from
     │   └── ImageError              bytes that are no readable image, or too large a one
     ├── AccessError                 who may ask, and how often
@@ -96,6 +101,10 @@ class FormatError(PlaygroundError):
     """Features cannot be written in this format."""
 
 
+class RunError(PlaygroundError):
+    """A run over an area cannot begin, or go on: its journal, its files, its service."""
+
+
 class RequestError(PlaygroundError):
     """What the caller sent cannot be used."""
 
@@ -106,6 +115,22 @@ class PayloadError(RequestError):
 
 class AddressError(RequestError):
     """A tile or place outside the map, or at another zoom."""
+
+
+class AreaError(RequestError):
+    """An area that is none: no bbox, GeoJSON or list of tiles."""
+
+
+class AreaTooLargeError(RequestError):
+    """An area of more tiles than one request may ask for."""
+
+
+class KeyReusedError(RequestError):
+    """An Idempotency-Key that stands for another request."""
+
+
+class KeyInUseError(RequestError):
+    """An Idempotency-Key whose request is still under way."""
 
 
 class UrlRefusedError(RequestError):

@@ -15,6 +15,7 @@ FILLS: tuple[str, ...] = get_args(Fill)
 PLACES = ("NW", "N", "NE", "W", "C", "E", "SW", "S", "SE")
 """The nine places of a mosaic, row by row from the north-west; C is the centre."""
 CENTRE = 4
+Span3 = tuple[slice, slice, slice]
 
 
 def neighbourhood(tile: mercantile.Tile) -> tuple[mercantile.Tile | None, ...]:
@@ -42,8 +43,8 @@ def valid_pixels(present: Sequence[bool], size: int, padding: int) -> Mask:
     Returns:
         (size + 2 * padding, size + 2 * padding) booleans.
     """
-    spans = (padding, size, padding)
-    return np.repeat(np.repeat(np.reshape(present, (3, 3)), spans, axis=0), spans, axis=1)
+    sides = (padding, size, padding)
+    return np.repeat(np.repeat(np.reshape(present, (3, 3)), sides, axis=0), sides, axis=1)
 
 
 def stitch(images: Sequence[Pixels | None], padding: int, fill: Fill = "reflect") -> Pixels:
@@ -72,9 +73,7 @@ def stitch(images: Sequence[Pixels | None], padding: int, fill: Fill = "reflect"
     if padding == 0:
         return centre
     out = np.zeros((size + 2 * padding, size + 2 * padding, bands), centre.dtype)
-    far = size + padding
-    into = (slice(0, padding), slice(padding, far), slice(far, None))  # rows or columns of the padded image
-    of = (slice(size - padding, size), slice(0, size), slice(0, padding))  # the same ones of each neighbour
+    into, of = spans(size, padding)
     for place, image in enumerate(images):
         if image is not None:
             row, column = divmod(place, 3)
@@ -83,20 +82,31 @@ def stitch(images: Sequence[Pixels | None], padding: int, fill: Fill = "reflect"
     return out
 
 
+def spans(size: int, padding: int) -> tuple[Span3, Span3]:
+    """Three spans of rows (or columns) of a padded image, and which rows of the neighbour there they show.
+
+    Args:
+        size: pixels along a side of a tile.
+        padding: pixels on each side.
+    """
+    far = size + padding
+    into = (slice(0, padding), slice(padding, far), slice(far, far + padding))
+    return into, (slice(size - padding, size), slice(0, size), slice(0, padding))
+
+
 def split(padded: Pixels | Mask, padding: int) -> list[Pixels | Mask]:
     """The nine parts of a padded image, as views, in the order of PLACES; padding is more than 0."""
-    spans = (slice(0, padding), slice(padding, -padding), slice(-padding, None))
-    return [padded[rows, columns] for rows in spans for columns in spans]
+    into, _ = spans(padded.shape[0] - 2 * padding, padding)
+    return [padded[rows, columns] for rows in into for columns in into]
 
 
 def fill_missing(out: Pixels, present: list[bool], padding: int, fill: Fill) -> None:
     """Make up the missing ones of the nine parts of a padded image, in place, as ``stitch`` says."""
     if fill != "nodata" and padding:
-        far = out.shape[0] - padding
-        _fill(out, (slice(0, padding), slice(padding, far), slice(far, None)), present, fill)
+        _fill(out, spans(out.shape[0] - 2 * padding, padding)[0], present, fill)
 
 
-def _fill(out: Pixels, into: tuple[slice, slice, slice], present: list[bool], fill: Fill) -> None:
+def _fill(out: Pixels, into: Span3, present: list[bool], fill: Fill) -> None:
     """Make up the missing parts of a padded image, in place: first the sides, then the corners from them."""
     padding = into[0].stop
     beside = (slice(padding, 2 * padding), into[1], slice(into[2].start - padding, into[2].start))

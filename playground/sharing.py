@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
@@ -77,3 +77,24 @@ class SharedCache(Generic[K, V]):
         if mine:
             self.settle(key, make)
         return future.result()
+
+
+def wait_for_all(futures: Iterable[Future[V]], seconds: float | None, enough: Callable[[Future[V]], bool]) -> None:
+    """Wait until all futures are done, or the time is over, or one is done of which ``enough`` says to wait no longer.
+
+    Unlike waiting for one after the other, the thread is woken once.
+    """
+    waiting = list(futures)
+    left = len(waiting)
+    lock, over = threading.Lock(), threading.Event()
+
+    def count(future: Future[V]) -> None:
+        nonlocal left
+        with lock:
+            left -= 1
+        if left == 0 or enough(future):
+            over.set()
+
+    for future in waiting:
+        future.add_done_callback(count)
+    over.wait(None if seconds is None else max(0.0, seconds))

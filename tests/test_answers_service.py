@@ -71,7 +71,7 @@ def test_a_map_that_comes_again_is_answered_from_its_cache(nasty, tiles):
     for address, response in first.items():
         again = nasty.get(address, headers={"If-None-Match": response.headers["ETag"]})
         assert (again.status_code, again.content) == (304, b"")
-        assert again.headers["ETag"] == response.headers["ETag"]
+        assert again.headers["ETag"].removeprefix("W/") == response.headers["ETag"].removeprefix("W/")
     assert sum(tiles.requests.values()) == asked
     assert fetched(scrape(nasty)) == fetched(before)
 

@@ -152,7 +152,7 @@ def test_a_hostile_image_cannot_write_instructions(tmp_path: Path) -> None:
     assert [line.split()[0] for line in instructions(text)] == [line.split()[0] for line in instructions(plain)]
     value = next(line for line in text.splitlines() if line.startswith("ARG server_python="))
     assert re.search(r"(?<!\\)\$", value) is None
-    assert shlex.split(value.removeprefix("ARG "))[0].startswith("server_python=/a\"b'c\\d $(touch")
+    assert shlex.split(value.removeprefix("ARG "))[0].startswith("server_python=/a\"b'c\\d \\$(touch")
 
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(

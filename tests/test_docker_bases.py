@@ -56,8 +56,8 @@ BASES = {
         reset=("ENTRYPOINT",),
     ),
     "entrypoint": Base(
-        'COPY . /api/\nENTRYPOINT ["/bin/false"]\nCMD ["never"]\nHEALTHCHECK CMD false\nSTOPSIGNAL SIGHUP\nEXPOSE 5000\n'
-        'SHELL ["/bin/false"]\nWORKDIR /srv',
+        'COPY . /api/\nENTRYPOINT ["/bin/false"]\nCMD ["never"]\nHEALTHCHECK CMD false\nSTOPSIGNAL SIGHUP\n'
+        'EXPOSE 5000\nSHELL ["/bin/false"]\nWORKDIR /srv',
         reset=("ENTRYPOINT", "CMD", "WORKDIR", "HEALTHCHECK", "STOPSIGNAL", "SHELL"),
     ),
     "user": Base(

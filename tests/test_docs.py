@@ -64,7 +64,9 @@ def test_every_error_has_its_heading(request: pytest.FixtureRequest) -> None:
         over_http = "commands and start-up only, no request meets it"
         if any(known in STATUS for known in kind.__mro__):
             status = status_of(kind(""))
-            over_http = f"over HTTP {status}: {'a retry may help' if status in RETRIED else 'a retry changes nothing'}"
+            over_http = (
+                f"over HTTP {status}: {'a retry may help' if status in RETRIED | {409} else 'a retry changes nothing'}"
+            )
         parent = kind.__bases__[0].__name__
         words = " ".join((kind.__doc__ or "").split())
         sections.append(f"## {kind.__name__}\n\n{words}\n\nA `{parent}`; {over_http}.\n")

@@ -113,7 +113,7 @@ def test_a_browsers_preflight_needs_no_key_and_does_nothing(by_key):
 def test_what_opens_the_service_with_keys(by_key):
     for header in (("X-API-Key", KEY), ("x-api-key", OTHER_KEY), bearer(KEY), ("Authorization", f"bearer {OTHER_KEY}")):
         status, told, _ = ask(by_key, header)
-        assert (status, told["Cache-Control"]) == (200, "no-store")
+        assert (status, told["Cache-Control"]) == (200, "no-cache, private")
 
 
 KEY_ATTACKS = {

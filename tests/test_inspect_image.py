@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import zstandard
 from click.testing import CliRunner
 from images import ARM, DEBIAN, ELF, GLIBC, blobs_of, configuration, layer, layout, metadata, save, system
 
@@ -124,7 +125,7 @@ def test_links_that_lead_nowhere_or_around(tmp_path: Path) -> None:
     assert tree.content("up") == b"the image's"
 
 
-@pytest.mark.parametrize("kind", ["archive", "layout", "registry", "gzip-in-archive"])
+@pytest.mark.parametrize("kind", ["archive", "layout", "registry", "gzip", "zstd"])
 def test_wherever_it_is(kind: str, tmp_path: Path, registry) -> None:
     layers = [layer(system()), layer({"more": b"x"})]
     if kind == "registry":
@@ -134,7 +135,8 @@ def test_wherever_it_is(kind: str, tmp_path: Path, registry) -> None:
     elif kind == "archive":
         reference = save(tmp_path / "image.tar", layers, User="modeler")
     else:
-        packed = [gzip.compress(each) for each in layers]
+        pack = gzip.compress if kind == "gzip" else zstandard.compress
+        packed = [pack(each) for each in layers]
         reference = save(tmp_path / "image.tar", packed, configuration(layers, User="modeler"))
     image = read_image(reference)
     found = report_on(image, "ship")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mercantile
@@ -17,7 +15,8 @@ import simplejpeg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tileserver import Answer, TileServer, cut_level, level_picture, paths
+from pyramids import SIZE, engine, expected, pyramid
+from tileserver import Answer, TileServer, level_picture, paths
 
 from playground import imagery, mosaic
 from playground.errors import (
@@ -27,33 +26,12 @@ from playground.errors import (
     TileSourceError,
     TileTimeoutError,
 )
-from playground.fetching.policy import FetchPolicy
 from playground.sources.mbtiles import MBTilesSource, write_mbtiles
 from playground.sources.xyz import XYZSource
 from playground.tiles import TileEngine
 
-SIZE = 16
 NORTH = ("NW", "N", "NE")
 SOUTH = ("SW", "S", "SE")
-
-
-def engine(server: TileServer, padding: int = 0, **options: object) -> TileEngine:
-    source = XYZSource(server.template, FetchPolicy(attempts=2, backoff_seconds=0.001))
-    return TileEngine(source, padding, **options)  # type: ignore[arg-type]
-
-
-@functools.cache
-def pyramid(zoom: int) -> tuple[np.ndarray, dict[mercantile.Tile, bytes]]:
-    level = level_picture(zoom, SIZE)
-    return level, dict(cut_level(level, zoom))
-
-
-def expected(level: np.ndarray, tile: mercantile.Tile, padding: int, mode: str = "symmetric") -> np.ndarray:
-    """The padded tile, cut from the whole level: wrapped in x, padded beyond the top and bottom."""
-    whole = np.pad(level, ((0, 0), (padding, padding), (0, 0)), mode="wrap")
-    whole = np.pad(whole, ((padding, padding), (0, 0), (0, 0)), mode=mode)  # type: ignore[call-overload]
-    side = SIZE + 2 * padding
-    return whole[tile.y * SIZE : tile.y * SIZE + side, tile.x * SIZE : tile.x * SIZE + side]
 
 
 @pytest.fixture(scope="module")
@@ -215,82 +193,6 @@ def test_a_missing_centre_is_another_answer() -> None:
         assert server.requests["/2/1/1"] == 1
 
 
-# Sharing
-
-
-def test_without_padding_the_bytes_are_handed_over() -> None:
-    data = pyramid(2)[1][mercantile.Tile(1, 1, 2)]
-    with TileServer(paths(pyramid(2)[1].items())) as server:
-        tiles = engine(server)
-        image = tiles.get(mercantile.Tile(1, 1, 2))
-        assert image.encoded() == data
-        assert image.encoded() is tiles.get(mercantile.Tile(1, 1, 2)).encoded()
-        assert image.url == f"{server.address}/2/1/1"
-        assert (image.size, image.padding, image.missing, image.outside) == (SIZE, 0, (), ())
-        assert image.valid().shape == (SIZE, SIZE)
-        assert tiles.stats() == (1, 1, 0, 0)
-        assert dict(server.requests) == {"/2/1/1": 1}
-
-
-def test_many_at_once_are_one_fetch_and_one_decode() -> None:
-    go, threads = threading.Event(), 12
-    data = pyramid(2)[1][mercantile.Tile(1, 1, 2)]
-    with TileServer({"/2/1/1": Answer(data, wait_for=go)}) as server:
-        tiles = engine(server, connections=4)
-        ready = threading.Barrier(threads + 1)
-
-        def read() -> np.ndarray:
-            ready.wait()
-            return tiles.get(mercantile.Tile(1, 1, 2)).array()
-
-        with ThreadPoolExecutor(threads) as pool:
-            jobs = [pool.submit(read) for _ in range(threads)]
-            ready.wait()
-            go.set()
-            arrays = [job.result(10) for job in jobs]
-        assert dict(server.requests) == {"/2/1/1": 1}
-        stats = tiles.stats()
-    assert all(array is arrays[0] for array in arrays)
-    assert not arrays[0].flags.writeable
-    assert (stats.fetches, stats.cached + stats.shared, stats.decodes) == (1, threads - 1, 1)
-
-
-def test_an_area_costs_its_tiles_and_their_rim_once() -> None:
-    level, pictures = pyramid(4)
-    area = [mercantile.Tile(x, y, 4) for x in range(3, 9) for y in range(5, 11)]
-    with TileServer(paths(pictures.items())) as server:
-        tiles = engine(server, 3)
-        with ThreadPoolExecutor(6) as pool:
-            for tile, array in zip(area, pool.map(lambda tile: tiles.get(tile).array(), area), strict=True):
-                assert np.array_equal(array, expected(level, tile, 3))
-        assert len(server.requests) == 8 * 8
-        assert set(server.requests.values()) == {1}
-        stats = tiles.stats()
-    assert stats.fetches == stats.decodes == 8 * 8
-    assert stats.fetches + stats.cached + stats.shared == 9 * len(area)
-
-
-def test_neighbours_are_fetched_all_at_once() -> None:
-    # Nobody is answered before all nine have asked.
-    together = threading.Barrier(9)
-    table = {path: Answer(bytes(data), wait_for=together) for path, data in paths(pyramid(2)[1].items()).items()}  # type: ignore[call-overload]
-    with TileServer(table) as server:
-        assert engine(server, 1).get(mercantile.Tile(1, 1, 2)).missing == ()
-        assert not together.broken
-
-
-def test_caches_are_bounded() -> None:
-    data = list(pyramid(3)[1].items())
-    with TileServer(paths(data)) as server:
-        tiles = engine(server, cache_bytes=4 * len(data[0][1]) + 10, cache_pixels=4 * SIZE * SIZE)
-        for _ in range(2):
-            for tile, _ in data:
-                tiles.get(tile).array()
-        assert tiles.stats().decodes == tiles.stats().fetches == 2 * 64
-        nothing = engine(server, 1, cache_bytes=1, cache_pixels=1)
-        assert nothing.get(data[9][0]).array().shape == (SIZE + 2, SIZE + 2, 3)
-
-
 # Other sizes, bands, failures
 
 
@@ -354,15 +256,6 @@ def test_a_failing_neighbour_is_never_taken_for_a_missing_one(answer: Answer) ->
         assert engine(server, 0).get(mercantile.Tile(1, 1, 2)).size == SIZE
 
 
-def test_errors_are_not_remembered() -> None:
-    data = pyramid(2)[1][mercantile.Tile(1, 1, 2)]
-    with TileServer({"/2/1/1": [Answer(status=403), data]}) as server:
-        tiles = engine(server)
-        with pytest.raises(TileSourceError, match="tile 2/1/1"):
-            tiles.get(mercantile.Tile(1, 1, 2))
-        assert tiles.get(mercantile.Tile(1, 1, 2)).encoded() == data
-
-
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -403,27 +296,6 @@ def test_the_deadline_holds_whatever_the_server_does() -> None:
         assert time.monotonic() - start < 1.5
         never.set()
         tiles.close()
-
-
-def test_the_impatience_of_one_is_not_the_failure_of_another() -> None:
-    data = pyramid(2)[1][mercantile.Tile(1, 1, 2)]
-    never, asked = threading.Event(), threading.Event()
-
-    def answer(path: str) -> object:
-        first = not asked.is_set()
-        asked.set()
-        return Answer(data, wait_for=never) if first else data
-
-    with TileServer(answer) as server:
-        tiles = engine(server)
-        with ThreadPoolExecutor(2) as pool:
-            hasty = pool.submit(tiles.get, mercantile.Tile(1, 1, 2), time.monotonic() + 0.3)
-            asked.wait(5)
-            patient = pool.submit(tiles.get, mercantile.Tile(1, 1, 2), time.monotonic() + 20)
-            with pytest.raises(TileTimeoutError):
-                hasty.result(10)
-            assert patient.result(10).encoded() == data
-        never.set()
 
 
 def test_a_closed_engine_says_so() -> None:

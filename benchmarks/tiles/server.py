@@ -1,5 +1,8 @@
 """A small tile server for the benchmarks: keep-alive, one thread, an MBTiles file's tiles, answers after a delay.
 
+The delay stands for a round trip. Opening a connection takes one too, which the loopback does not show, so the first
+answer on each connection comes after twice the delay.
+
 Prints its port. Usage: server.py FILE DELAY_MS
 """
 
@@ -15,6 +18,7 @@ class Connection(asyncio.Protocol):
         self.tiles = tiles
         self.delay = delay
         self.buffer = b""
+        self.first = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -27,7 +31,9 @@ class Connection(asyncio.Protocol):
             if head.startswith(b"HEAD"):
                 answer = answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
             if self.delay:
-                asyncio.get_running_loop().call_later(self.delay, self.transport.write, answer)
+                delay = 2 * self.delay if self.first else self.delay
+                self.first = False
+                asyncio.get_running_loop().call_later(delay, self.transport.write, answer)
             else:
                 self.transport.write(answer)
 

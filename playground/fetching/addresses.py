@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 
 METADATA = "the metadata service of a cloud"
@@ -50,6 +51,7 @@ _NETWORKS = [(ipaddress.ip_network(network), words) for network, words in _KINDS
 _GLOBAL_IPV6 = ipaddress.ip_network("2000::/3")
 
 
+@functools.lru_cache(1024)
 def why_not_public(address: str) -> str | None:
     """What an IP address is, if not a place on the open internet; None for one that is.
 
@@ -70,6 +72,7 @@ def why_not_public(address: str) -> str | None:
     return None
 
 
+@functools.lru_cache(1024)
 def is_address(name: str) -> bool:
     """Whether a host is given by an IP address."""
     try:

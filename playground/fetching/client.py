@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from playground.errors import FetchRefusedError, TileSourceError, TileTimeoutError
@@ -77,7 +77,7 @@ class Client:
         """
         deadline = time.monotonic() + FETCH_SECONDS if deadline is None else deadline
         future = self.start(url, deadline=deadline, headers=headers, byte_range=byte_range, max_bytes=max_bytes)
-        fetched = wait_for(future, deadline, partial(without_secrets, url))
+        fetched: Fetched = wait_for(future, deadline, partial(without_secrets, url))
         self.count("ok" if fetched.status < 400 else "missing" if fetched.status in (404, 410) else "failed")
         return fetched
 
@@ -90,13 +90,15 @@ class Client:
         byte_range: tuple[int, int] | None = None,
         max_bytes: int,
         shown: Callable[[], str] | None = None,
-    ) -> Future[Fetched]:
+        read: Callable[[Fetched], Any] | None = None,
+    ) -> Future[Any]:
         """Begin to fetch: as ``get``, without waiting. The future's callbacks run in the loop's thread: be quick.
 
         Failures are counted here, what came by who judges it (``count``).
 
         Args:
             shown: gives the address for messages, without secrets.
+            read: makes the future's result of the answer, or raises what the future then raises; in the loop's thread.
         """
         shown = shown or partial(without_secrets, url)
         deadline = time.monotonic() + FETCH_SECONDS if deadline is None else deadline
@@ -109,8 +111,8 @@ class Client:
         tools = self._ready()
         if tools is None:
             return _failed(TileSourceError(f"{shown()}: the source was closed"))
-        sent = {**HEADERS, **(headers or {})}
-        request = Request(tools, parts, shown, deadline, sent, byte_range=byte_range, max_bytes=max_bytes)
+        sent = {**HEADERS, **headers} if headers else HEADERS
+        request = Request(tools, parts, shown, deadline, sent, byte_range=byte_range, max_bytes=max_bytes, read=read)
         if not tools.loop.call(request.begin):
             request.give_up()
         return request.future
@@ -178,7 +180,7 @@ def wait_for(future: Future[T], deadline: float, shown: Callable[[], str]) -> T:
         raise TileTimeoutError(f"{shown()}: no answer in time", LATE) from None
 
 
-def _failed(error: TileSourceError) -> Future[Fetched]:
-    future: Future[Fetched] = Future()
+def _failed(error: TileSourceError) -> Future[Any]:
+    future: Future[Any] = Future()
     future.set_exception(error)
     return future

@@ -17,8 +17,8 @@ import pycurl
 from playground.fetching.transfer import FAILURES, Failure, Slot, Transfer, cause
 
 KEPT_CONNECTIONS = 64
-HOST_CONNECTIONS = 32
-"""At the same time, to one host; more transfers wait their turn."""
+HOST_CONNECTIONS = 64
+"""At the same time, to one host; more transfers wait their turn. It is what an area has in flight."""
 
 _POLL = {
     pycurl.POLL_IN: selectors.EVENT_READ,
@@ -44,6 +44,7 @@ class Loop:
         self._bell.setblocking(False)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._ear, selectors.EVENT_READ)
+        self._watched: set[int] = set()
         self._curl_wakes: float | None = None
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
@@ -154,16 +155,16 @@ class Loop:
         transfer.done(transfer)
 
     def _watch(self, event: int, fd: int, multi: Any, data: Any) -> None:
-        if event == pycurl.POLL_REMOVE:
+        if event != pycurl.POLL_REMOVE:
+            change = self._selector.modify if fd in self._watched else self._selector.register
+            change(fd, _POLL[event])
+            self._watched.add(fd)
+        elif fd in self._watched:
+            self._watched.discard(fd)
             try:
                 self._selector.unregister(fd)
             except (KeyError, ValueError, OSError):
                 pass
-            return
-        try:
-            self._selector.modify(fd, _POLL[event])
-        except KeyError:
-            self._selector.register(fd, _POLL[event])
 
     def _set_timer(self, milliseconds: int) -> None:
         self._curl_wakes = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000

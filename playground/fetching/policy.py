@@ -90,8 +90,8 @@ class FetchPolicy:
         url = parse_url(text)
         if url.host.name in METADATA_HOSTS:
             raise UrlError("names the metadata service of a cloud")
-        known = self.source_hosts | self.allowed_hosts | self.public_hosts
-        if url.host not in known:
+        if not any(url.host in hosts for hosts in (self.source_hosts, self.allowed_hosts, self.public_hosts)):
+            known = self.source_hosts | self.allowed_hosts | self.public_hosts
             raise UrlError(f"is on a host that is not allowed: {url.host}{_port_words(url.host, known)}")
         if is_address(url.host.name) and (words := self.check_address(url.host, url.host.name)):
             raise UrlError(f"leads to {url.host.name}, {words}")

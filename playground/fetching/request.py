@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
 from playground.errors import FetchRefusedError, TileSourceError, TileTimeoutError
@@ -17,7 +17,7 @@ from playground.fetching.loop import Loop
 from playground.fetching.outcomes import Counts
 from playground.fetching.policy import FetchPolicy
 from playground.fetching.tokens import TokenKeeper
-from playground.fetching.transfer import Failure, Transfer
+from playground.fetching.transfer import Failure, Transfer, read_head
 from playground.fetching.urls import Host, Url, UrlError
 from playground.settings.secret import Secret
 
@@ -34,9 +34,14 @@ class Fetched(NamedTuple):
     """An answer: anything but what is tried again (408, 425, 429, 5xx) and redirects."""
 
     status: int
-    headers: dict[str, str]
-    """Names in lower case."""
+    head: list[bytes]
+    """Lines as they came."""
     body: bytes
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Names in lower case."""
+        return read_head(self.head)
 
 
 class Tools(NamedTuple):
@@ -61,6 +66,7 @@ class Request:
         headers: to send; to other hosts, after a redirect, only Accept goes along.
         byte_range: first and last byte.
         max_bytes: of the body.
+        read: makes the result of the answer, or raises.
     """
 
     def __init__(
@@ -73,6 +79,7 @@ class Request:
         *,
         byte_range: tuple[int, int] | None,
         max_bytes: int,
+        read: Callable[[Fetched], Any] | None = None,
     ) -> None:
         self._tools = tools
         self._url = self._first = url
@@ -81,7 +88,8 @@ class Request:
         self._headers = headers
         self._range = f"{byte_range[0]}-{byte_range[1]}" if byte_range else None
         self._max_bytes = max_bytes
-        self.future: Future[Fetched] = Future()
+        self._read = read
+        self.future: Future[Any] = Future()
         self.future.set_running_or_notify_cancel()
         self._tries = self._redirects = 0
         self._token: Secret | None = None
@@ -177,20 +185,28 @@ class Request:
             self._blame(breaker, f"it answered {status}", now)
         else:
             breaker.succeeded()
-        if status in (301, 302, 303, 307, 308) and "location" in transfer.answer:
-            self._redirect(transfer.answer["location"])
+        if status in (301, 302, 303, 307, 308) and (location := read_head(transfer.head).get("location")) is not None:
+            self._redirect(location)
         elif status == 401 and self._token is not None and not self._token_renewed:
             assert self._tools.tokens is not None
             self._token_renewed = True
             self._tools.tokens.drop(self._token)
             self.begin()
         elif status in (408, 425, 429) or status >= 500:
-            asked = _retry_after(transfer.answer.get("retry-after", ""))
+            asked = _retry_after(read_head(transfer.head).get("retry-after", ""))
             hint = f"it asks to wait {asked:.0f} seconds" if asked else "it may work later"
             error = TileSourceError(f"{self._shown()}: the tile server answers {status}", hint)
             self._again(error, "throttled" if status == 429 else "failed", now, asked)
         else:
-            self.future.set_result(Fetched(status, transfer.answer, transfer.body))
+            self._succeed(Fetched(status, transfer.head, transfer.body))
+
+    def _succeed(self, fetched: Fetched) -> None:
+        try:
+            result = self._read(fetched) if self._read else fetched
+        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(result)
 
     def _broken(self, failure: Failure, breaker: Breaker, now: float) -> None:
         kind, words = failure

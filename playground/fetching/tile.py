@@ -63,27 +63,17 @@ def start_tile(
 ) -> Future[bytes]:
     """Begin to fetch an encoded tile: as ``fetch_tile``, without waiting."""
     where = shown or functools.partial(without_secrets, url)
-    result: Future[bytes] = Future()
-    result.set_running_or_notify_cancel()
 
-    def judge(fetched: Future[Fetched]) -> None:
-        if error := fetched.exception():
-            result.set_exception(error)
-            return
+    def read(fetched: Fetched) -> bytes:
         try:
-            data, kind = read_tile(fetched.result(), tile, where), "ok"
+            data = read_tile(fetched, tile, where)
         except _Judgement as judgement:
             client.count(judgement.kind)
-            said = explain(fetched.result().body) if explain else None
-            result.set_exception(said or judgement.error)
-        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
-            result.set_exception(error)
-        else:
-            client.count(kind)
-            result.set_result(data)
+            raise (explain(fetched.body) if explain else None) or judgement.error from None
+        client.count("ok")
+        return data
 
-    client.start(url, deadline=deadline, max_bytes=MAX_BYTES, shown=where).add_done_callback(judge)
-    return result
+    return client.start(url, deadline=deadline, max_bytes=MAX_BYTES, shown=where, read=read)
 
 
 def fetch_image(client: Client, url: str, deadline: float | None, max_bytes: int) -> bytes:

@@ -70,8 +70,8 @@ class Transfer:
         self.post = post
         self.resolve = resolve
         self.status = 0
-        self.answer: dict[str, str] = {}
-        """The answer's headers, names in lower case."""
+        self.head: list[bytes] = []
+        """The answer's headers, as they came; few are ever looked at."""
         self.chunks: list[bytes] = []
         self.received = 0
         self.failure: Failure | None = None
@@ -151,11 +151,9 @@ class Slot:
         assert transfer is not None
         if line[:5] == b"HTTP/":
             self.headed = False
-            transfer.answer.clear()  # what came before was a 1xx, or a proxy's
+            transfer.head.clear()  # what came before was a 1xx, or a proxy's
         else:
-            name, colon, value = line.decode("latin-1").partition(":")
-            if colon:
-                transfer.answer[name.lower()] = value.strip()
+            transfer.head.append(line)
             self.headed = not line.strip()
 
     def _on_body(self, chunk: bytes) -> int | None:
@@ -182,6 +180,12 @@ class Slot:
             self.failure = Failure("refused", f"leads to {ip}, {words}")
             return pycurl.SOCKET_BAD
         return socket.socket(family, kind, protocol)
+
+
+def read_head(lines: list[bytes]) -> dict[str, str]:
+    """The headers of an answer by their names, in lower case; of several of one name the last."""
+    parts = (line.decode("latin-1").partition(":") for line in lines)
+    return {name.lower(): value.strip() for name, colon, value in parts if colon}
 
 
 def cause(easy: Any, code: int, words: str) -> str:

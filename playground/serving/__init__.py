@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from flask import Blueprint, Flask
 
 from playground.registry import load
-from playground.serving import correlation, endpoints, errors, guard, state, watch
+from playground.serving import correlation, cors, endpoints, errors, guard, manners, state, validation, watch
 from playground.serving.state import Service
 
 BLUEPRINTS = {
     "predictions": "playground.serving.predictions:blueprint",
+    "process": "playground.serving.process:blueprint",
+    "jobs": "playground.serving.jobs:blueprint",
+    "describe": "playground.serving.describe:blueprint",
+    "docs": "playground.serving.docs:blueprint",
     "health": "playground.serving.health:blueprint",
     "monitoring": "playground.serving.monitoring:blueprint",
 }
 """Groups of endpoints; the next one is one module and one line here."""
 
-PER_PREDICTOR = ("predictions",)
+PER_PREDICTOR = ("predictions", "process", "jobs", "describe")
 """Those that each of several predictors has below its own address, too."""
 
 MAX_BODY = 32 * 1024 * 1024
 """Bytes: what App Engine lets through."""
+
+
+class App(Flask):
+    """Flask, for views that are plain functions: it asks of each view and each hook whether it is a coroutine."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
 
 
 def create_app(services: Sequence[Service]) -> Flask:
@@ -30,15 +42,19 @@ def create_app(services: Sequence[Service]) -> Flask:
     Args:
         services: the first answers at /predict; each that has an address of its own (PREDICTORS), below it.
     """
-    app = Flask("playground", static_folder=None)
+    app = App("playground", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
-    app.url_map.strict_slashes = False
+    app.url_map.strict_slashes = False  # an address with a slash at its end is the same address, with no redirect
+    app.url_map.merge_slashes = False
     state.install(app, services)
     settings, metrics = services[0].settings, services[0].metrics
     watch.install(app, metrics, settings.log_api_calls)
+    if settings.cors_origins:  # before what refuses callers: a browser's question comes without credentials
+        cors.install(app, settings.cors_origins)
     correlation.install(app)
     errors.install(app)
     guard.install(app, settings)
+    manners.install(app, settings)  # after the guard: before it, nobody's body is read, and no answer given again
     for target in BLUEPRINTS.values():
         app.register_blueprint(load(target))
     for each in services:
@@ -48,4 +64,6 @@ def create_app(services: Sequence[Service]) -> Flask:
                 around.register_blueprint(load(BLUEPRINTS[name]))
             app.register_blueprint(around)
     endpoints.install(app, settings)
+    if settings.validate_responses:
+        validation.install(app)
     return app

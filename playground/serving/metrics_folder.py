@@ -1,4 +1,7 @@
-"""Where the workers of one server keep the numbers that they share: gunicorn's hooks make it and take it away."""
+"""Where the workers of one server keep what they share: gunicorn's hooks make it and take it away.
+
+Besides the numbers, the tiles that ended a predictor, and the socket of the process that holds the model for all.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,11 @@ def on_starting(server: Any) -> None:
     os.environ[VARIABLE] = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=memory)
 
 
+def folder() -> Path | None:
+    """Where it is; None in a process that no such server has started."""
+    return Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None
+
+
 def child_exit(server: Any, worker: Any) -> None:
     """A worker has ended: what it counted stays counted, what it was doing it does no longer."""
     from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - not before the folder is there
@@ -31,3 +39,9 @@ def on_exit(server: Any) -> None:
     folder = Path(os.environ.get(VARIABLE, ""))
     if folder.name.startswith(f"{PREFIX}{os.getpid()}-"):
         shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(answers_folder(str(folder)), ignore_errors=True)
+
+
+def answers_folder(folder: str) -> Path:
+    """Where the workers keep answers that may be asked for again: on a disk, as they can be large."""
+    return Path(tempfile.gettempdir(), f"{Path(folder).name}-answers")

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from playground.settings.api_keys import is_api_keys, is_key_hashes
+from playground.settings.description import DescriptionBlock
 from playground.settings.kinds import (
     Block,
     Choice,
@@ -25,12 +26,14 @@ from playground.settings.kinds import (
     is_hosts,
     is_image,
     is_keys_url,
+    is_origins,
     is_printable,
     is_project_id,
     is_python_name,
     is_rate,
     is_secret_line,
     is_service_id,
+    is_url_path,
 )
 from playground.settings.secret import Secret
 
@@ -236,6 +239,39 @@ class PredictorSettings:
         ),
     )
 
+    batch_size: int = field(
+        default=8,
+        metadata=about(
+            "batch_size",
+            Whole(1, 256),
+            "how many waiting tiles go to predict_batch at once, where the class has that method; 1 for one by one",
+        ),
+    )
+    batch_wait_ms: int = field(
+        default=0,
+        metadata=about(
+            "batch_wait_ms",
+            Whole(0, 10_000),
+            "how long a tile waits for others to be predicted with; 0: only those go together that wait anyway",
+            "milliseconds",
+        ),
+    )
+    share_model: bool = field(
+        default=False,
+        metadata=about(
+            "share_model",
+            Switch(),
+            "whether the workers share the memory of one model, loaded once and forked; see docs/partner.md",
+        ),
+    )
+    description: dict[str, Any] | None = field(
+        default=None,
+        metadata=about(
+            "description",
+            DescriptionBlock(),
+            "what /api/v1/describe tells of the service; what is not given is measured (as a variable: JSON)",
+        ),
+    )
     auth: str | None = field(
         default=None,
         metadata=about(
@@ -367,7 +403,7 @@ class RunningSettings(PredictorSettings):
     """What the running service needs, from its app.yaml and its environment.
 
     ``several`` are the same for each predictor of PREDICTORS: what it says about itself wins over the rest.
-    The service's own values are then those of the first.
+    The service's own values are then those of the first; ``application`` is the metadata that it gives itself.
     """
 
     name: str = field(
@@ -377,9 +413,18 @@ class RunningSettings(PredictorSettings):
     predictor_name: str = ""
     predictor_version: str = ""
     several: tuple[RunningSettings, ...] = ()
+    application: dict[str, Any] | None = None
     project_name: str | None = field(
         default=None,
         metadata=about("PROJECT_NAME", Text(ONE_LINE, is_printable), "the Google Cloud project that the service is in"),
+    )
+    url_prefix: str = field(
+        default="",
+        metadata=about(
+            "URL_PREFIX",
+            Text("a path, like /ships", is_url_path),
+            "the path that a proxy in front takes off; X-Forwarded-Prefix of a request wins",
+        ),
     )
     log_format: str = field(
         default="auto",
@@ -389,10 +434,48 @@ class RunningSettings(PredictorSettings):
             "json: one object a line, for Cloud Logging; text: for people; auto: text on a terminal",
         ),
     )
+    validate_responses: bool = field(
+        default=False,
+        metadata=about(
+            "validate_responses", Switch(), "whether answers are held to /api/v1/openapi before they are sent; slow"
+        ),
+    )
     log_api_calls: bool = field(
         default=True,
         metadata=about(
             "log_api_calls", Switch(), "whether every prediction is logged; off: only those that the service failed at"
+        ),
+    )
+    max_tiles_per_request: int = field(
+        default=64,
+        metadata=about(
+            "max_tiles_per_request", Whole(0, 4096), "how many tiles one request may ask for by bbox or geometry"
+        ),
+    )
+    cors_origins: str | None = field(
+        default=None,
+        metadata=about(
+            "CORS_ORIGINS",
+            Text("origins like https://maps.example.com, separated by commas, or *", is_origins),
+            "whose pages may ask this service from a browser; nobody's if not given",
+        ),
+    )
+    cache_seconds: int = field(
+        default=0,
+        metadata=about(
+            "cache_seconds",
+            Whole(0, 31_536_000),
+            "how long callers may keep what GET /predictions answers without asking again",
+            "seconds",
+        ),
+    )
+    idempotency_seconds: int = field(
+        default=3600,
+        metadata=about(
+            "idempotency_seconds",
+            Whole(0, 604_800),
+            "how long an answer is given again to its Idempotency-Key; 0: never",
+            "seconds",
         ),
     )
     allowed_hosts: str | None = field(

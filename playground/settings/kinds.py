@@ -250,6 +250,11 @@ def is_project_id(text: str) -> bool:
     return bool(re.fullmatch(r"(?:[a-z0-9.-]+\.[a-z]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]", text))
 
 
+def is_url_path(text: str) -> bool:
+    """Whether ``text`` is the path of a URL, without a slash at its end."""
+    return len(text) <= 200 and bool(re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text)) and "/.." not in text
+
+
 def is_headers(text: str) -> bool:
     """Whether ``text`` holds HTTP headers, see ``read_headers``."""
     try:
@@ -266,6 +271,12 @@ def is_secret_line(text: str) -> bool:
 def is_hosts(text: str) -> bool:
     """Whether ``text`` lists hosts, with or without ports; what each is worth is seen when it is used."""
     return all(re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?", part) for part in _hosts(text))
+
+
+def is_origins(text: str) -> bool:
+    """Whether ``text`` lists origins (scheme, host, port if any), or is ``*``."""
+    host = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?"
+    return text.strip() == "*" or all(re.fullmatch(f"https?://{host}", part) for part in _hosts(text))
 
 
 def is_keys_url(text: str) -> bool:

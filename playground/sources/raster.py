@@ -137,6 +137,7 @@ class RasterSource(TileSource):
             raise TileSourceError(f"{self._shown}: the source was closed")
         if self._owner != os.getpid():  # after a fork: the file positions are shared with the other process
             self._owner, self._idle = os.getpid(), deque()
+        # Without options, too: a dataset opened outside keeps an environment of its own, for the thread it began in.
         with rasterio.Env(**self._options):
             try:
                 reader = self._idle.pop()
@@ -190,7 +191,18 @@ class RasterSource(TileSource):
 
 
 def _read(reader: Reader, tile: mercantile.Tile, padding: int) -> ImageData:
-    image = reader.tile(tile.x, tile.y, tile.z, tilesize=SIZE, buffer=padding or None)
+    dataset: Any = reader.dataset
+    crs = reader.tms.rasterio_crs
+    if padding and dataset.crs != crs:  # as the other, but the raster's grid is looked up once and not twice
+        if not reader.tile_exists(tile.x, tile.y, tile.z):
+            raise TileOutsideBounds
+        left, bottom, right, top = reader.tms.xy_bounds(tile)
+        ring = (right - left) * padding / SIZE
+        bounds = (left - ring, bottom - ring, right + ring, top + ring)
+        side = SIZE + 2 * padding
+        image = reader.part(bounds, dst_crs=crs, bounds_crs=crs, height=side, width=side)
+    else:
+        image = reader.tile(tile.x, tile.y, tile.z, tilesize=SIZE, buffer=padding or None)
     return image.apply_colormap(reader.colormap) if reader.colormap and image.count == 1 else image
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import unquote, urlsplit
@@ -38,7 +39,14 @@ def check_template(template: str, known: Placeholders) -> None:
 
 def fill_in(template: str, tile: mercantile.Tile, known: Placeholders) -> str:
     """The address of a tile."""
-    return re.sub(r"\{([^{}]*)\}", lambda match: f"{known[match[1]](tile)}", template)
+    pieces = _pieces(template)
+    return "".join(f"{known[piece](tile)}" if at % 2 else piece for at, piece in enumerate(pieces))
+
+
+@functools.lru_cache(256)
+def _pieces(template: str) -> list[str]:
+    """What stands between the placeholders, and in between their names."""
+    return re.split(r"\{([^{}]*)\}", template)
 
 
 def split_user(address: str) -> tuple[str, str]:

@@ -14,10 +14,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+import zstandard
+
 from playground.errors import ImageReadError
 from playground.wrap.image.layers import CHUNK, Entry, Forward, Gunzipped, Hashing, Limits, list_layer, normal_path
 
 ENGINES = ("docker", "podman")
+ZSTD = b"\x28\xb5\x2f\xfd"
 LONGEST_DOCUMENT = 8 << 20
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 Progress = Callable[[int], None]
@@ -161,11 +164,14 @@ def read_layer(stream: Any, limits: Limits, hash_files: bool, progress: Progress
     whole: Any = _Watched(stream, progress, head)
     if head[:2] == b"\x1f\x8b":
         whole = Gunzipped(whole)
-    elif head[:4] == b"\x28\xb5\x2f\xfd":
-        raise ImageReadError("its layers are compressed with zstd, which is not read here", "push it with gzip layers")
+    elif head[:4] == ZSTD:
+        whole = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(whole, read_across_frames=True)
     hashing = Hashing(whole)
-    entries = list_layer(hashing, limits, hash_files)
-    return RawLayer(hashing.digest(), hashing.size, entries)
+    try:
+        entries = list_layer(hashing, limits, hash_files)
+        return RawLayer(hashing.digest(), hashing.size, entries)
+    except zstandard.ZstdError as error:
+        raise ImageReadError(f"a layer cannot be decompressed: {error}", "pull the image anew") from error
 
 
 def read_archive(
@@ -204,7 +210,12 @@ def read_archive(
                 if head[:1] in (b"{", b"[") and info.size <= LONGEST_DOCUMENT:
                     documents[name] = file.read()
                     limits.spend("bytes of metadata", info.size)
-                elif head[257:262] == b"ustar" or head[:2] == b"\x1f\x8b" or (not any(head) and info.size >= 512):
+                elif (
+                    head[257:262] == b"ustar"
+                    or head[:2] == b"\x1f\x8b"
+                    or head[:4] == ZSTD
+                    or (not any(head) and info.size >= 512)
+                ):
                     layers[name] = read_layer(file, limits, hash_files, progress)
     except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
         raise ImageReadError(f"{reference} is no archive of an image, or is cut: {error}", "save it anew") from error
