@@ -78,7 +78,8 @@ BASES = {
         reset=("ENV PYTHONPATH", "ENV PYTHONHOME", "ENV PIP_TARGET", "ENV PIP_INDEX_URL", "ENV PORT"),
     ),
     "old-packages": Base(
-        f"RUN {PIP} flask==1.1.4 werkzeug==1.0.1 numpy==1.23.5 requests==2.25.1 click==7.1.2\nCOPY . /api/",
+        f"RUN {PIP} flask==1.1.4 werkzeug==1.0.1 numpy==1.23.5 requests==2.25.1 click==7.1.2"
+        " urllib3==1.26.5 idna==2.10 chardet==4.0.0 certifi==2020.12.5\nCOPY . /api/",
         imports="import click, numpy, requests",
         facts="click.__version__, numpy.__version__, requests.__version__",
         told="/usr 7.1.2 1.23.5 2.25.1",
