@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import signal
 import tempfile
 import time
@@ -104,13 +105,14 @@ def run(
             if engine == "dask":
                 dask = {"preinstalled": preinstalled, "say": _say}
                 make = dask_engine(settings, target.project, scheduler, workers, **dask)
+                logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters becomes our error
             else:
                 make = local_engine(worker_spec(settings, target.project), workers)
         plan = Plan(where, zoom, about, merge_named(merge), source_tiles)
         with _watch() as observe:
             done = AreaRun(plan, make, kept, resume=bool(resume), observe=observe)
             _announce(done)
-            with _interruptible(done):
+            with _interruptible(done, kept):
                 _write(done, outs)
         if table is not None:
             done.write_table(table)
@@ -217,7 +219,7 @@ def _state(done: AreaRun, counts: bool = True) -> str:
 
 
 @contextlib.contextmanager
-def _interruptible(done: AreaRun) -> Iterator[None]:
+def _interruptible(done: AreaRun, kept: Path) -> Iterator[None]:
     """Let the first Ctrl-C end the run in order, and the second at once."""
 
     def end(number: int, frame: object) -> None:
@@ -228,6 +230,9 @@ def _interruptible(done: AreaRun) -> Iterator[None]:
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
+    except KeyboardInterrupt as error:
+        console.print(f"ended at once; --resume goes on with {escape(str(kept))}", soft_wrap=True)
+        raise click.exceptions.Exit(INTERRUPTED) from error
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

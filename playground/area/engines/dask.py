@@ -8,6 +8,7 @@ import logging
 import os
 import pickle
 import queue
+import re
 import threading
 import time
 import uuid
@@ -47,6 +48,8 @@ CLOSING = 5.0
 RESUME = "when the cluster is back run the same command with --resume: what is done is kept"
 NO_INTERRUPT = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 """For our own workers: the terminal's Ctrl-C is for the run, which then closes them."""
+
+ADDRESS = re.compile(r"(\w+://)?[^\s/]+:\d+/?")
 
 _logger = logging.getLogger(__name__)
 
@@ -168,6 +171,7 @@ class DaskEngine:
         thread.join(3 * CLOSING)
 
     def _connect(self) -> Client:
+        """A client of the cluster, which is started if it is to be one of this machine."""
         if self._scheduler is None:
             self._cluster = LocalCluster(
                 n_workers=self._workers,
@@ -178,6 +182,8 @@ class DaskEngine:
                 silence_logs=logging.CRITICAL,
                 preload=[NO_INTERRUPT],
             )
+        elif not ADDRESS.fullmatch(self._scheduler):
+            raise RunError(f"{self._scheduler} is no address of a Dask scheduler", "it looks like tcp://HOST:8786")
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")

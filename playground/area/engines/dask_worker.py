@@ -104,7 +104,8 @@ class Desk:
         self._seats: list[_Seat] = []
         self._free: list[_Seat] = []
         self._used = time.monotonic()
-        self._closed = threading.Event()
+        self.closed = threading.Event()
+        """Its predictors are ended."""
         threading.Thread(target=self._watch, name="desk", daemon=True).start()
 
     @contextlib.contextmanager
@@ -135,9 +136,9 @@ class Desk:
     def close(self) -> None:
         """End all predictors, also those that are at work."""
         with self._lock:
-            if self._closed.is_set():
+            if self.closed.is_set():
                 return
-            self._closed.set()
+            self.closed.set()
             seats = list(self._seats)
         self._on_close()
         for seat in seats:
@@ -146,7 +147,7 @@ class Desk:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _watch(self) -> None:
-        while not self._closed.wait(self._idle / 4):
+        while not self.closed.wait(self._idle / 4):
             with self._lock:
                 busy = len(self._free) < len(self._seats)
                 idle = not busy and time.monotonic() - self._used > self._idle

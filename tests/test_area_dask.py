@@ -1,0 +1,247 @@
+"""Runs over areas on a Dask cluster: a real scheduler, real workers as processes, some of them killed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import PREDICTORS
+from fields import smooth, write_world
+from test_area_run import CORNER, SIDE, SIZE, bbox, call, command, plan_and_spec, rows, until_written
+
+from playground import area
+from playground.area.engines.dask import DaskEngine
+from playground.area.engines.dask_worker import Desk, at_home
+from playground.area.engines.shipping import pack, unpack
+from playground.area.outcome import Job, Outcome
+from playground.area.running import AreaRun
+from playground.errors import RunError
+
+Start = Callable[[], subprocess.Popen]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("dask") / "field.mbtiles"
+    write_world(path, smooth(3, SIDE * SIZE, 6.0, 0.3), SIZE, CORNER)
+    return path
+
+
+@pytest.fixture(scope="module")
+def wanted(source: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """What a run on this machine alone writes."""
+    out = tmp_path_factory.mktemp("local") / "a.geojson"
+    ended = call(command(source, out, "--workers", "1"))
+    assert ended.returncode == 0, ended.stderr
+    return out.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the predictor ``gated:Gated`` waits for."""
+    return tmp_path_factory.mktemp("gate") / "open"
+
+
+class Cluster:
+    """A scheduler and workers, each a process of its own."""
+
+    def __init__(self, folder: Path, environ: dict[str, str]) -> None:
+        self._folder = folder
+        self._environ = {**os.environ, **environ, "DASK_LOGGING__DISTRIBUTED": "error"}
+        self._file = folder / "scheduler.json"
+        self.processes: list[subprocess.Popen] = []
+        options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
+        scheduler = self._start("scheduler", *options)
+        while not self._file.exists():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                scheduler.wait(0.05)
+                pytest.fail("the scheduler ended")
+        self.address = json.loads(self._file.read_text())["address"]
+
+    def worker(self) -> subprocess.Popen:
+        return self._start("worker", "--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1")
+
+    def _start(self, kind: str, *options: str) -> subprocess.Popen:
+        arguments = [sys.executable, "-m", "dask", kind, "--scheduler-file", str(self._file), *options]
+        process = subprocess.Popen(arguments, cwd=self._folder, env=self._environ)
+        self.processes.append(process)
+        return process
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, gate: Path) -> Iterator[Cluster]:
+    started = Cluster(tmp_path_factory.mktemp("cluster"), {"GATE": str(gate)})
+    yield started
+    started.close()
+
+
+def test_it_waits_for_workers_and_writes_the_same_bytes(
+    cluster: Cluster, source: Path, wanted: bytes, tmp_path: Path
+) -> None:
+    out = tmp_path / "a.geojson"
+    arguments = command(source, out, "--scheduler", cluster.address)
+    with subprocess.Popen(arguments, cwd=PREDICTORS, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr is not None
+        words = ""
+        while "waiting for the first" not in words:
+            line = run.stderr.readline()
+            assert line, words
+            words += line
+        assert "dashboard: http://127.0.0.1:" in words
+        workers = [cluster.worker(), cluster.worker()]
+        words += run.stderr.read()
+    assert run.returncode == 0, words
+    assert out.read_bytes() == wanted
+    until_childless(workers)
+
+
+def until_childless(workers: list[subprocess.Popen]) -> None:
+    """Wait until the predictors of workers have ended."""
+    end = time.monotonic() + 10
+    while children := [child for worker in workers for child in psutil.Process(worker.pid).children()]:
+        assert time.monotonic() < end, children
+        psutil.wait_procs(children, 0.1)
+
+
+def test_a_client_that_is_killed_leaves_what_it_knew(
+    cluster: Cluster, source: Path, gate: Path, wanted: bytes, tmp_path: Path
+) -> None:
+    out, summary = tmp_path / "a.geojson", tmp_path / "s.json"
+    more = ["--scheduler", cluster.address, "--preinstalled", "--python", sys.executable, "--summary", str(summary)]
+    arguments = command(source, out, *more, predictor="gated:Gated")
+    process = subprocess.Popen(arguments, cwd=PREDICTORS, stderr=subprocess.DEVNULL)
+    until_written(process, tmp_path / "a.geojson.journal")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = rows(tmp_path / "a.geojson.journal")
+    assert not out.exists()
+    assert 0 < done < SIDE * SIDE
+    gate.touch()
+    ended = call([*arguments[:-2], "--resume", *arguments[-2:]])
+    assert ended.returncode == 0, ended.stderr
+    assert out.read_bytes() == wanted
+    assert json.loads(summary.read_text())["predicted"] == SIDE * SIDE - done
+
+
+class Killing(DaskEngine):
+    """Kills a worker when the first tiles are told, and others are under way."""
+
+    victim: subprocess.Popen
+
+    def collect(self, seconds: float) -> list[Outcome]:
+        found = super().collect(seconds)
+        if found and self.victim.poll() is None:
+            assert self._under_way
+            self.victim.kill()
+        return found
+
+
+def test_a_worker_that_is_killed_loses_nothing(cluster: Cluster, source: Path, wanted: bytes, tmp_path: Path) -> None:
+    plan, spec = plan_and_spec(source)
+    victim = cluster.processes[-1]
+
+    def make(total: int) -> DaskEngine:
+        engine = Killing(spec, total, scheduler=cluster.address)
+        engine.victim = victim
+        return engine
+
+    run = AreaRun(plan, make, tmp_path / "journal")
+    predictors = psutil.Process(victim.pid).children()
+    assert list(run) == json.loads(wanted)["features"]
+    assert run.report.whole
+    assert victim.wait() == -signal.SIGKILL
+    assert not psutil.wait_procs(predictors, 10)[1]
+    run.close()
+
+
+def test_a_cluster_of_this_machine_from_python(source: Path) -> None:
+    options = {"tiles": str(source), "zoom": 8, "padding": 8, "project": PREDICTORS, "workers": 1}
+    found = [list(area.run(bbox(2), predictor="blobs:Blobs", engine=engine, **options)) for engine in ("dask", "local")]
+    assert found[0] == found[1]
+    assert found[0]
+
+
+def test_what_a_worker_cannot_do_is_said(cluster: Cluster, source: Path, tmp_path: Path) -> None:
+    arguments = command(source, tmp_path / "a.geojson", "--scheduler", cluster.address, predictor="blobs:Nothing")
+    ended = call(arguments)
+    assert ended.returncode == 1
+    assert "a Dask worker cannot predict: the predictor could not be loaded" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [
+        (["--scheduler", "nonsense"], 1, "it looks like tcp://HOST:8786"),
+        (["--scheduler", "tcp://nowhere.invalid:8786"], 1, "no Dask scheduler answers at tcp://nowhere.invalid:8786"),
+        (["--scheduler", "tcp://h:1", "--engine", "local"], 2, "for --engine dask"),
+        (["--preinstalled"], 2, "for --engine dask"),
+        (["--engine", "service"], 2, "--service URL"),
+    ],
+)
+def test_a_wrong_command_line_is_said(
+    source: Path, tmp_path: Path, options: list[str], status: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("playground.area.engines.dask.CONNECT", 0.2)
+    from click.testing import CliRunner
+
+    from playground.commands import main
+
+    arguments = command(source, tmp_path / "a.geojson", *options)
+    ended = CliRunner().invoke(main, arguments[3:])
+    assert ended.exit_code == status, ended.output
+    assert said in " ".join(ended.output.split())
+
+
+def test_a_folder_is_packed_the_same_and_without_what_is_not_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    for name in ("a/code.py", "a/__pycache__/code.pyc", ".git/HEAD", "env/pyvenv.cfg", "env/bin/python", "all.mbtiles"):
+        path = project / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    (project / "a" / "tool").write_text("#!")
+    (project / "a" / "tool").chmod(0o755)
+    first = pack(project, [project / "all.mbtiles"])
+    shutil.copytree(project, tmp_path / "copy")
+    os.utime(tmp_path / "copy" / "a" / "code.py", (0, 0))
+    assert pack(tmp_path / "copy", [tmp_path / "copy" / "all.mbtiles"]) == first
+    folder = unpack(first, tmp_path / "worker")
+    assert unpack(first, tmp_path / "worker") == folder
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert found == {"a/code.py", "a/tool"}
+    assert os.access(folder / "a" / "tool", os.X_OK)
+    assert [path.name for path in (tmp_path / "worker").iterdir()] == [folder.name]
+    monkeypatch.setattr("playground.area.engines.shipping.MOST_BYTES", 5)
+    with pytest.raises(RunError, match="too much to send"):
+        pack(project)
+
+
+def test_a_desk_that_nobody_asks_closes(source: Path, tmp_path: Path) -> None:
+    _, spec = plan_and_spec(source)
+    shipped = unpack(pack(PREDICTORS, [source]), tmp_path)
+    before = set(psutil.Process().children())
+    desk = Desk(at_home(spec, shipped, tmp_path), shipped, idle=0.1)
+    with desk.seat() as seat:
+        (outcome,) = seat.predict([Job(0, CORNER.x, CORNER.y)])
+    assert outcome.fate == "ok", outcome.error
+    assert desk.closed.wait(10)
+    gone = set(psutil.Process().children()) - before
+    assert not psutil.wait_procs(gone, 10)[1]
+    assert seat.predict([Job(0, CORNER.x, CORNER.y)]) == []
