@@ -10,14 +10,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+from areas import CORNER, SIDE, bbox, command, plan_and_spec, rows, undisturbed, until_written, write_source, written
 from conftest import PREDICTORS
-from fields import smooth, write_world
-from test_area_run import CORNER, SIDE, SIZE, bbox, call, command, plan_and_spec, rows, until_written
 
 from playground import area
 from playground.area.engines.dask import DaskEngine
@@ -25,25 +24,17 @@ from playground.area.engines.dask_worker import Desk, at_home
 from playground.area.engines.shipping import pack, unpack
 from playground.area.outcome import Job, Outcome
 from playground.area.running import AreaRun
-from playground.errors import RunError
-
-Start = Callable[[], subprocess.Popen]
+from playground.errors import PredictorNotReadyError, RunError
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("dask") / "field.mbtiles"
-    write_world(path, smooth(3, SIDE * SIZE, 6.0, 0.3), SIZE, CORNER)
-    return path
+    return write_source(tmp_path_factory.mktemp("area"))
 
 
 @pytest.fixture(scope="module")
 def wanted(source: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """What a run on this machine alone writes."""
-    out = tmp_path_factory.mktemp("local") / "a.geojson"
-    ended = call(command(source, out, "--workers", "1"))
-    assert ended.returncode == 0, ended.stderr
-    return out.read_bytes()
+    return undisturbed(source, tmp_path_factory.mktemp("local"))
 
 
 @pytest.fixture(scope="module")
@@ -59,28 +50,36 @@ class Cluster:
         self._folder = folder
         self._environ = {**os.environ, **environ, "DASK_LOGGING__DISTRIBUTED": "error"}
         self._file = folder / "scheduler.json"
-        self.processes: list[subprocess.Popen] = []
+        self.workers: list[subprocess.Popen] = []
         options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
-        scheduler = self._start("scheduler", *options)
+        self._scheduler = self._start("scheduler", *options)
         while not self._file.exists():
             with contextlib.suppress(subprocess.TimeoutExpired):
-                scheduler.wait(0.05)
+                self._scheduler.wait(0.05)
                 pytest.fail("the scheduler ended")
         self.address = json.loads(self._file.read_text())["address"]
 
-    def worker(self) -> subprocess.Popen:
-        return self._start("worker", "--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1")
+    def have(self, workers: int) -> None:
+        """End workers, or start more of them: they need not be there yet."""
+        self.workers = [worker for worker in self.workers if worker.poll() is None]
+        for worker in self.workers[workers:]:
+            end(worker)
+        del self.workers[workers:]
+        options = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1"]
+        self.workers += [self._start("worker", *options) for _ in range(workers - len(self.workers))]
+
+    def close(self) -> None:
+        self.have(0)
+        end(self._scheduler)
 
     def _start(self, kind: str, *options: str) -> subprocess.Popen:
         arguments = [sys.executable, "-m", "dask", kind, "--scheduler-file", str(self._file), *options]
-        process = subprocess.Popen(arguments, cwd=self._folder, env=self._environ)
-        self.processes.append(process)
-        return process
+        return subprocess.Popen(arguments, cwd=self._folder, env=self._environ)
 
-    def close(self) -> None:
-        for process in self.processes:
-            process.kill()
-            process.wait()
+
+def end(process: subprocess.Popen) -> None:
+    process.kill()
+    process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +93,7 @@ def test_it_waits_for_workers_and_writes_the_same_bytes(
     cluster: Cluster, source: Path, wanted: bytes, tmp_path: Path
 ) -> None:
     out = tmp_path / "a.geojson"
+    cluster.have(0)
     arguments = command(source, out, "--scheduler", cluster.address)
     with subprocess.Popen(arguments, cwd=PREDICTORS, stderr=subprocess.PIPE, text=True) as run:
         assert run.stderr is not None
@@ -103,11 +103,11 @@ def test_it_waits_for_workers_and_writes_the_same_bytes(
             assert line, words
             words += line
         assert "dashboard: http://127.0.0.1:" in words
-        workers = [cluster.worker(), cluster.worker()]
+        cluster.have(2)
         words += run.stderr.read()
     assert run.returncode == 0, words
     assert out.read_bytes() == wanted
-    until_childless(workers)
+    until_childless(cluster.workers)
 
 
 def until_childless(workers: list[subprocess.Popen]) -> None:
@@ -121,21 +121,24 @@ def until_childless(workers: list[subprocess.Popen]) -> None:
 def test_a_client_that_is_killed_leaves_what_it_knew(
     cluster: Cluster, source: Path, gate: Path, wanted: bytes, tmp_path: Path
 ) -> None:
-    out, summary = tmp_path / "a.geojson", tmp_path / "s.json"
-    more = ["--scheduler", cluster.address, "--preinstalled", "--python", sys.executable, "--summary", str(summary)]
-    arguments = command(source, out, *more, predictor="gated:Gated")
-    process = subprocess.Popen(arguments, cwd=PREDICTORS, stderr=subprocess.DEVNULL)
-    until_written(process, tmp_path / "a.geojson.journal")
+    cluster.have(2)
+    out = tmp_path / "a.geojson"
+    more = ["--scheduler", cluster.address, "--preinstalled", "--python", sys.executable]
+    process = subprocess.Popen(
+        command(source, out, *more, predictor="gated:Gated"), cwd=PREDICTORS, stderr=subprocess.DEVNULL
+    )
+    journal = tmp_path / "a.geojson.journal"
+    until_written(process, journal)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    done = rows(tmp_path / "a.geojson.journal")
+    done = rows(journal)
     assert not out.exists()
     assert 0 < done < SIDE * SIDE
     gate.touch()
-    ended = call([*arguments[:-2], "--resume", *arguments[-2:]])
-    assert ended.returncode == 0, ended.stderr
-    assert out.read_bytes() == wanted
-    assert json.loads(summary.read_text())["predicted"] == SIDE * SIDE - done
+    plan, spec = plan_and_spec(source, "gated:Gated")
+    run = AreaRun(plan, lambda total: DaskEngine(spec, total, scheduler=cluster.address), journal, resume=True)
+    assert written(run, out) == wanted
+    assert run.report.predicted == SIDE * SIDE - done
 
 
 class Killing(DaskEngine):
@@ -153,20 +156,16 @@ class Killing(DaskEngine):
 
 def test_a_worker_that_is_killed_loses_nothing(cluster: Cluster, source: Path, wanted: bytes, tmp_path: Path) -> None:
     plan, spec = plan_and_spec(source)
-    victim = cluster.processes[-1]
+    cluster.have(2)
+    victim = cluster.workers[-1]
 
     def make(total: int) -> DaskEngine:
         engine = Killing(spec, total, scheduler=cluster.address)
         engine.victim = victim
         return engine
 
-    run = AreaRun(plan, make, tmp_path / "journal")
-    predictors = psutil.Process(victim.pid).children()
-    assert list(run) == json.loads(wanted)["features"]
-    assert run.report.whole
+    assert written(AreaRun(plan, make, tmp_path / "journal"), tmp_path / "a.geojson") == wanted
     assert victim.wait() == -signal.SIGKILL
-    assert not psutil.wait_procs(predictors, 10)[1]
-    run.close()
 
 
 def test_a_cluster_of_this_machine_from_python(source: Path) -> None:
@@ -177,11 +176,17 @@ def test_a_cluster_of_this_machine_from_python(source: Path) -> None:
 
 
 def test_what_a_worker_cannot_do_is_said(cluster: Cluster, source: Path, tmp_path: Path) -> None:
-    arguments = command(source, tmp_path / "a.geojson", "--scheduler", cluster.address, predictor="blobs:Nothing")
-    ended = call(arguments)
-    assert ended.returncode == 1
-    assert "a Dask worker cannot predict: the predictor could not be loaded" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    cluster.have(1)
+    plan, spec = plan_and_spec(source, "blobs:Nothing")
+    run = AreaRun(plan, lambda total: DaskEngine(spec, total, scheduler=cluster.address), tmp_path / "journal")
+    with pytest.raises(PredictorNotReadyError, match="a Dask worker cannot predict: the predictor could not be loaded"):
+        list(run)
+    run.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("playground.area.engines.dask.CONNECT", 0.2)
 
 
 @pytest.mark.parametrize(
@@ -194,10 +199,8 @@ def test_what_a_worker_cannot_do_is_said(cluster: Cluster, source: Path, tmp_pat
         (["--engine", "service"], 2, "--service URL"),
     ],
 )
-def test_a_wrong_command_line_is_said(
-    source: Path, tmp_path: Path, options: list[str], status: int, said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("playground.area.engines.dask.CONNECT", 0.2)
+@pytest.mark.usefixtures("impatient")
+def test_a_wrong_command_line_is_said(source: Path, tmp_path: Path, options: list[str], status: int, said: str) -> None:
     from click.testing import CliRunner
 
     from playground.commands import main
