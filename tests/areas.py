@@ -69,11 +69,13 @@ def call(arguments: list[str], cwd: Path = PREDICTORS) -> subprocess.CompletedPr
     return subprocess.run(arguments, cwd=cwd, capture_output=True, text=True, timeout=100, check=False)
 
 
-def plan_and_spec(source: Path, predictor: str = "blobs:Blobs", **more: object) -> tuple[Plan, object]:
+def plan_and_spec(
+    source: Path, predictor: str = "blobs:Blobs", *, side: int = SIDE, **more: object
+) -> tuple[Plan, object]:
     package, _, class_name = predictor.partition(":")
     named = {"PREDICTOR_PACKAGE": package, "PREDICTOR_CLASS": class_name, "PREDICTOR_PYTHON": sys.executable}
     settings = load_running(None, {**named, "TILES": str(source), "ZOOM_LEVEL": "8", "PADDING": "8"})
-    return Plan(area.read_area(bbox()), 8, about_of(settings), **more), worker_spec(settings, PREDICTORS)
+    return Plan(area.read_area(bbox(side)), 8, about_of(settings), **more), worker_spec(settings, PREDICTORS)
 
 
 def until_written(process: subprocess.Popen, journal: Path) -> None:

@@ -12,11 +12,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from areas import CORNER, SIDE, bbox, command, plan_and_spec, rows, undisturbed, until_written, write_source, written
 from conftest import PREDICTORS
+from distributed import Client
 
 from playground import area
 from playground.area.engines.dask import DaskEngine
@@ -181,6 +183,27 @@ def test_what_a_worker_cannot_do_is_said(cluster: Cluster, source: Path, tmp_pat
     run = AreaRun(plan, lambda total: DaskEngine(spec, total, scheduler=cluster.address), tmp_path / "journal")
     with pytest.raises(PredictorNotReadyError, match="a Dask worker cannot predict: the predictor could not be loaded"):
         list(run)
+    run.close()
+
+
+def test_a_tile_that_takes_its_worker_down_leaves_the_others_alone(
+    cluster: Cluster, source: Path, tmp_path: Path
+) -> None:
+    cluster.have(3)
+    plan, spec = plan_and_spec(source, "gated:EndsItsParent", side=5, pause=0.01)
+
+    def forgive_nothing(dask_scheduler: Any) -> None:
+        dask_scheduler.allowed_failures = 0
+
+    with Client(cluster.address, set_as_default=False) as client:
+        client.wait_for_workers(3)
+        client.run_on_scheduler(forgive_nothing)
+    run = AreaRun(plan, lambda total: DaskEngine(spec, total, scheduler=cluster.address), tmp_path / "journal")
+    assert list(run)
+    report = run.report
+    assert (report.asked, report.ok + report.empty, report.failed) == (25, 24, 1)
+    assert [(failure["tile"], failure["kind"]) for failure in report.failures] == [("8/102/101", "WorkerGone")]
+    assert [worker.poll() for worker in cluster.workers].count(None) == 1
     run.close()
 
 

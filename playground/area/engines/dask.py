@@ -90,7 +90,11 @@ class DaskEngine:
         self._under_way: dict[str, tuple[Future[Any], list[Job]]] = {}
         self._arrived: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         self._suspects: set[int] = set()
-        """Tiles whose tasks saw too many workers end."""
+        """Tiles whose tasks saw too many workers end: one of them may be why."""
+        self._quarantine: list[Job] = []
+        """Suspects that wait: one at a time is tried, alone, so that it is known whose fault it was."""
+        self._alone = ""
+        """The task of the suspect that is tried."""
         self._tasks = 0
         self._slots = 0
         self._asked = -ASK_EVERY
@@ -126,17 +130,9 @@ class DaskEngine:
 
     def submit(self, jobs: list[Job]) -> None:
         self._left = max(0, self._left - sum(job.attempt == 1 for job in jobs))
-        # Who may have taken a worker down goes alone: nobody else's tiles are in that boat.
-        groups = [[job] for job in jobs if job.seq in self._suspects]
-        groups.append([job for job in jobs if job.seq not in self._suspects])
-        for group in filter(None, groups):
-            self._tasks += 1
-            key = f"playground-{self._run}-{self._tasks}"
-            future = self._connected().submit(
-                work, self._order, self._shipment, msgspec.msgpack.encode(group), key=key, pure=False
-            )
-            self._under_way[key] = future, group
-            future.add_done_callback(self._arrived.put)
+        self._send([job for job in jobs if job.seq not in self._suspects])
+        self._quarantine += [job for job in jobs if job.seq in self._suspects]
+        self._send_suspect()
 
     def collect(self, seconds: float) -> list[Outcome]:
         found: list[Outcome] = []
@@ -145,6 +141,7 @@ class DaskEngine:
             while True:
                 found += self._take(future)
                 future = self._arrived.get_nowait()
+        self._send_suspect()
         if not found and self._connected().status == "closed":
             raise self._gone()
         return found
@@ -204,6 +201,22 @@ class DaskEngine:
         assert self._client is not None
         return self._client
 
+    def _send(self, jobs: list[Job]) -> str:
+        """Make a task of jobs; its key."""
+        if not jobs:
+            return ""
+        self._tasks += 1
+        key = f"playground-{self._run}-{self._tasks}"
+        data = msgspec.msgpack.encode(jobs)
+        future = self._connected().submit(work, self._order, self._shipment, data, key=key, pure=False)
+        self._under_way[key] = future, jobs
+        future.add_done_callback(self._arrived.put)
+        return key
+
+    def _send_suspect(self) -> None:
+        if self._quarantine and not self._alone:
+            self._alone = self._send([self._quarantine.pop(0)])
+
     def _count_slots(self) -> int:
         """Threads of all workers, looked up now and then."""
         if time.monotonic() - self._asked >= ASK_EVERY:
@@ -234,13 +247,16 @@ class DaskEngine:
         except (Exception, CancelledError) as error:  # noqa: BLE001 - whatever became of it since then is told below
             failure = error
         _, jobs = self._under_way.pop(future.key)
+        alone = future.key == self._alone
+        if alone:
+            self._alone = ""
         if data:
             return self._read(jobs, data)
         if isinstance(failure, KilledWorker):
             self._suspects.update(job.seq for job in jobs)
             words = f"workers ended again and again while it was tried, the last was {failure.last_worker.address}"
-            # With others it may be their fault; alone it would take workers down for ever.
-            return [Outcome(job, "failed", kind="WorkerGone", error=words, transient=len(jobs) > 1) for job in jobs]
+            # Alone it would take workers down for ever.
+            return [Outcome(job, "failed", kind="WorkerGone", error=words, transient=not alone) for job in jobs]
         if self._connected().status != "running":
             raise self._gone()
         if failure is not None and not isinstance(failure, CancelledError):
