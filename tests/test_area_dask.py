@@ -21,7 +21,7 @@ from conftest import PREDICTORS
 from distributed import Client
 
 from playground import area
-from playground.area.engines.dask import DaskEngine
+from playground.area.engines.dask import DaskEngine, place_of
 from playground.area.engines.dask_worker import Desk, at_home
 from playground.area.engines.shipping import pack, unpack
 from playground.area.outcome import Job, Outcome
@@ -238,16 +238,25 @@ def test_a_folder_is_packed_the_same_and_without_what_is_not_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = tmp_path / "project"
-    for name in ("a/code.py", "a/__pycache__/code.pyc", ".git/HEAD", "env/pyvenv.cfg", "env/bin/python", "all.mbtiles"):
+    for name in (
+        "a/code.py",
+        "a/__pycache__/code.pyc",
+        ".git/HEAD",
+        "env/pyvenv.cfg",
+        "env/bin/python",
+        "all.mbtiles",
+        "tiles/0/0/0.png",
+    ):
         path = project / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
     (project / "a" / "tool").write_text("#!")
     (project / "a" / "tool").chmod(0o755)
-    first = pack(project, [project / "all.mbtiles"])
+    without = [project / "all.mbtiles", place_of(f"{project}/tiles/{{z}}/{{x}}/{{y}}.png"), project]
+    first = pack(project, without)
     shutil.copytree(project, tmp_path / "copy")
     os.utime(tmp_path / "copy" / "a" / "code.py", (0, 0))
-    assert pack(tmp_path / "copy", [tmp_path / "copy" / "all.mbtiles"]) == first
+    assert pack(tmp_path / "copy", [tmp_path / "copy" / path.relative_to(project) for path in without]) == first
     folder = unpack(first, tmp_path / "worker")
     assert unpack(first, tmp_path / "worker") == folder
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}

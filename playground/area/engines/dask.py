@@ -110,7 +110,7 @@ class DaskEngine:
         tiles = self._spec.settings.tiles or ""
         spec = dataclasses.replace(self._spec, settings=dataclasses.replace(self._spec.settings, tiles=absolute(tiles)))
         self._order = Order(self._run, __version__, pickle.dumps(spec))
-        shipment = None if self._preinstalled else pack(spec.predictor.workdir, [Path(tiles)])
+        shipment = None if self._preinstalled else pack(spec.predictor.workdir, [place_of(tiles)])
         client = self._client = self._connect()
         link = client.dashboard_link
         if link:
@@ -261,7 +261,7 @@ class DaskEngine:
             raise self._gone()
         if failure is not None and not isinstance(failure, CancelledError):
             raise RunError(
-                f"a Dask worker cannot do its work: {type(failure).__name__}: {failure}",
+                f"a Dask worker cannot do its work: {type(failure).__name__}: {' '.join(str(failure).split())}",
                 f"scheduler and workers need tile-playground[dask]=={__version__}, and Dask and Python as here",
             ) from failure
         return [
@@ -289,3 +289,11 @@ class DaskEngine:
 def absolute(tiles: str) -> str:
     """A tile source as other folders name it: files by their whole path, addresses as they are."""
     return tiles if "://" in tiles or not tiles else os.path.join(os.getcwd(), os.path.expanduser(tiles))
+
+
+def place_of(tiles: str) -> Path:
+    """The file or folder that a tile source is in; the current folder if it is elsewhere."""
+    if "://" in tiles:
+        return Path()
+    fixed, brace, _ = os.path.expanduser(tiles).partition("{")
+    return Path(os.path.dirname(fixed) if brace else fixed)

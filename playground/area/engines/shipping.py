@@ -40,19 +40,17 @@ def pack(folder: Path, without: Iterable[Path] = ()) -> Shipment:
 
     Args:
         folder: the partner's project.
-        without: files that stay behind, too.
+        without: files and folders that stay behind, too.
 
     Raises:
         RunError: it holds too much, or cannot be read.
     """
-    behind = {path.resolve() for path in without}
+    behind = {path.resolve() for path in without} - {folder.resolve(), *folder.resolve().parents}
     total = 0
     buffer = io.BytesIO()
     try:
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            for path in _files(folder):
-                if path.resolve() in behind:
-                    continue
+            for path in _files(folder, behind):
                 total += path.stat().st_size
                 if total > MOST_BYTES:
                     raise RunError(
@@ -85,14 +83,18 @@ def unpack(shipment: Shipment, parent: Path) -> Path:
     return folder
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(folder: Path, behind: set[Path]) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
         here = Path(place)
         folders[:] = sorted(
             name
             for name in folders
-            if not name.startswith(".") and name not in LEFT_OUT and not (here / name / VIRTUALENV).exists()
+            if not name.startswith(".")
+            and name not in LEFT_OUT
+            and (here / name).resolve() not in behind
+            and not (here / name / VIRTUALENV).exists()
         )
         for name in sorted(names):
-            if not name.startswith(".") and (here / name).is_file():
-                yield here / name
+            path = here / name
+            if not name.startswith(".") and path.is_file() and path.resolve() not in behind:
+                yield path
