@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import logging
@@ -187,7 +188,7 @@ class DaskEngine:
                 client = Client(
                     self._cluster or self._scheduler, timeout=CONNECT, set_as_default=False, name="playground-run"
                 )
-        except (OSError, ValueError, TypeError) as error:  # TimeoutError is an OSError
+        except (OSError, ValueError, TypeError, asyncio.TimeoutError) as error:
             raise RunError(
                 f"no Dask scheduler answers at {self._scheduler}: {error}",
                 "is it running? it says its address as it starts: tcp://HOST:8786",
@@ -241,10 +242,10 @@ class DaskEngine:
                 data = future.result(timeout=FETCH)
             elif future.status == "error":
                 failure = future.exception(timeout=FETCH)
-        except TimeoutError:  # the worker that had the result is lost
+        except asyncio.TimeoutError:  # the worker that had the result is lost
             future.add_done_callback(self._arrived.put)
             return []
-        except (Exception, CancelledError) as error:  # noqa: BLE001 - whatever became of it since then is told below
+        except Exception as error:  # noqa: BLE001 - whatever became of it since then is told below
             failure = error
         _, jobs = self._under_way.pop(future.key)
         alone = future.key == self._alone
