@@ -120,8 +120,8 @@ def run(
             done = AreaRun(plan, make, kept, resume=bool(resume), observe=Estimate(observe))
             tiles = settings.tiles if settings is not None else options["tiles"]
             overview = Overview(picture, done, tiles, settings) if picture is not None else None
-            _announce(done)
             with _interruptible(done, kept):
+                _announce(done)
                 _write(done, outs, overview)
         if overview is not None and not done.report.left:
             overview.save()
