@@ -8,16 +8,18 @@ from flask import Blueprint, Flask
 
 from playground.registry import load
 from playground.serving import correlation, cors, endpoints, errors, guard, manners, state, watch
+from playground.serving.pages import recent
 from playground.serving.state import Service
 
 BLUEPRINTS = {
     "predictions": "playground.serving.predictions:blueprint",
     "health": "playground.serving.health:blueprint",
+    "pages": "playground.serving.pages:blueprint",
     "monitoring": "playground.serving.monitoring:blueprint",
 }
 """Groups of endpoints; the next one is one module and one line here."""
 
-PER_PREDICTOR = ("predictions",)
+PER_PREDICTOR = ("predictions", "pages")
 """Those that each of several predictors has below its own address, too."""
 
 MAX_BODY = 32 * 1024 * 1024
@@ -43,6 +45,7 @@ def create_app(services: Sequence[Service]) -> Flask:
     errors.install(app)
     guard.install(app, settings)
     manners.install(app, settings)  # after the guard: before it, nobody's body is read, and no answer given again
+    recent.install(app, settings.developer_log)
     for target in BLUEPRINTS.values():
         app.register_blueprint(load(target))
     for each in services:

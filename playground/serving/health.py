@@ -18,19 +18,6 @@ from playground.serving.state import Service, service, services
 blueprint = Blueprint("health", __name__)
 
 
-@blueprint.get("/")
-def front_page() -> Response:
-    """Who answers here, and where."""
-    endpoints = {
-        "predict": "POST /predict",
-        "layer": "GET /predictions/{z}/{x}/{y}.geojson",
-        "ready": "GET /-/ready",
-        "alive": "GET /-/alive",
-        "version": "GET /version",
-    }
-    return json_response({"service": service().description, "endpoints": endpoints})
-
-
 @blueprint.get("/-/alive")
 @blueprint.get("/liveness_check")
 @blueprint.get("/ping")
@@ -44,7 +31,7 @@ def alive() -> Response:
 @blueprint.get("/api/v1/health")
 def ready() -> Response:
     """200 only when every predictor can take a tile; the body says what each does, since when, and what went wrong."""
-    told = [_told(each) for each in services()]
+    told = [readiness_of(each) for each in services()]
     is_ready = all(each["phase"] in ("ready", "busy") for each in told) and not is_draining()
     status = "draining" if is_draining() else "ready" if is_ready else "not ready"
     body: dict[str, Any] = {"status": status, "predictor": told[0]}
@@ -55,7 +42,8 @@ def ready() -> Response:
     return json_response(body, 200 if is_ready else 503)
 
 
-def _told(one: Service) -> dict[str, Any]:
+def readiness_of(one: Service) -> dict[str, Any]:
+    """What a predictor does, since when, and, to who may use the service, what went wrong."""
     state = one.predictor.state()
     since = datetime.datetime.fromtimestamp(state.since, datetime.timezone.utc)
     told: dict[str, Any] = dataclasses.asdict(state)

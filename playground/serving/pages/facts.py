@@ -1,0 +1,80 @@
+"""What the pages must know of the service, and what the developer page shows."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from flask import Response
+
+from playground.serving.health import readiness_of
+from playground.serving.json import json_response
+from playground.serving.pages.blueprint import blueprint
+from playground.serving.pages.recent import recent_of
+from playground.serving.state import Service, service, services
+
+
+@blueprint.get("/map.json")
+def map_facts() -> Response:
+    """What the map must know: zoom, padding, what the imagery covers and whose it is, how much may be asked for."""
+    found = service()
+    settings = found.settings
+    body: dict[str, Any] = {
+        "service": found.description,
+        "title": title_of(found),
+        "imagery": imagery_of(found),
+        "images": images_of(found),
+        "resolution": getattr(found, "resolution", None),
+        "max_tiles_per_request": settings.max_tiles_per_request,
+        "workers": settings.workers,
+        "backlog": settings.backlog,
+        "timeout": settings.timeout,
+        "predictors": [{"name": title_of(each), "address": each.address} for each in services()],
+    }
+    return json_response(body)
+
+
+@blueprint.get("/developer.json")
+def developer_facts() -> Response:
+    """The predictor's state in the worker that answers, the last requests of all workers, and what is configured."""
+    kept = recent_of()
+    body = {
+        "service": service().description,
+        "title": title_of(service()),
+        "worker": os.getpid(),
+        "workers": service().settings.workers,
+        "now": time.time(),
+        "ready": readiness_of(service()),
+        "imagery": imagery_of(service()),
+        "requests": kept.requests(),
+        "log": kept.lines() if service().settings.developer_log else None,
+    }
+    response = json_response(body)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def title_of(found: Service) -> str:
+    """What people call it."""
+    told = getattr(found, "told", None)
+    title = getattr(told, "title", None)
+    return title if isinstance(title, str) and title else found.settings.predictor_name or found.settings.name
+
+
+def images_of(found: Service) -> list[int]:
+    """How few and how many images the predictor reads at a time."""
+    return list(getattr(found, "images", (1, 1)))
+
+
+def imagery_of(found: Service) -> dict[str, Any] | None:
+    """What the tile source covers, and whose it is; None where there is no source."""
+    info = found.pipeline.source_info()
+    if info is None:
+        return None
+    return {
+        "minzoom": info.minzoom,
+        "maxzoom": info.maxzoom,
+        "bounds": info.bounds,
+        "attribution": info.attribution,
+    }
