@@ -24,7 +24,7 @@ demo: $(VENV)/installed
 	$(BIN)/playground demo --out demo
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -m "not docker and not browser" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not docker and not browser and not slow" $(PYTEST_ARGS)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -40,6 +40,7 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/overhead/run.py
 	$(BIN)/python benchmarks/format/run.py
 	$(BIN)/python benchmarks/overload/run.py --seconds 20
+	$(BIN)/python benchmarks/memory/run.py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
 	$(BIN)/python benchmarks/tiles/run.py
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from flask import Flask
 
 from playground.pipeline import Pipeline, format_prediction, hooks_of, limits_of, open_engine, warmup_of
-from playground.predictor import InlinePredictor, Predictor, PredictorSpec, ProcessPredictor
+from playground.predictor import InlinePredictor, Poison, Predictor, PredictorSpec, ProcessPredictor
 from playground.serving import create_app, lifecycle, metrics_folder
 from playground.serving.boot import find_config
 from playground.serving.metrics import Metrics
@@ -31,6 +32,8 @@ def load_process(config: RunningSettings) -> Predictor:
     """The predictor of PREDICTOR_PACKAGE and PREDICTOR_CLASS, loading in the background, stopped with this process."""
     ours = {metrics_folder.VARIABLE} | ({"API_KEYS"} if config.auth == "api-key" else set())
     environ = {name: value for name, value in os.environ.items() if name not in ours}
+    shared = metrics_folder.folder()
+    which = f"{lifecycle.generation()}-{_digest(config)}"
     spec = PredictorSpec(
         config.predictor_package,
         config.predictor_class,
@@ -38,11 +41,19 @@ def load_process(config: RunningSettings) -> Predictor:
         config.predictor_python or "",
         environ,
         hooks_of(config),
+        shared / f"nursery-{which}" if shared and config.share_model else None,
     )
     process: Predictor = (
         InlinePredictor(spec)
         if config.predictor_isolation == "none"
-        else ProcessPredictor(spec, limits_of(config), warmup_of(config), _metrics().restarted)
+        else ProcessPredictor(
+            spec,
+            limits_of(config),
+            warmup_of(config),
+            _metrics().restarted,
+            batched=_metrics().batched,
+            poison=Poison(shared / f"poison-{which}") if shared else None,
+        )
     )
     process.start()
     lifecycle.accompany(process)
@@ -66,6 +77,12 @@ def _service(config: RunningSettings, process: Predictor, predict: Callable[[Any
 
 def _predict(process: Predictor, tile: Any) -> dict[str, Any]:
     return format_prediction(process.predict(tile))
+
+
+def _digest(config: RunningSettings) -> str:
+    """Which predictor of the service this is, for names of files."""
+    names = (config.namespace, config.predictor_name, config.predictor_version)
+    return hashlib.blake2b(repr(names).encode(), digest_size=6).hexdigest()
 
 
 @functools.cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar, cast
 
@@ -13,7 +13,7 @@ import mercantile
 import numpy as np
 
 from playground import answers, geo, imagery
-from playground.errors import AddressError, PayloadError, TileNotFoundError
+from playground.errors import AddressError, ImageError, PayloadError, PlaygroundError, TileNotFoundError
 from playground.fetching.client import open_client
 from playground.fetching.policy import FetchPolicy
 from playground.fetching.tile import fetch_image
@@ -145,8 +145,11 @@ class Pipeline:
         return self._engine.fetch(geo.check_tile(z, x, y), time.monotonic() + self.settings.fetch_seconds)
 
     def source_info(self) -> SourceInfo | None:
-        """What the tile source says about itself; None where there is none."""
-        return self._engine.source.info() if self._engine else None
+        """What the tile source says about itself, if it can be asked now; None where there is none."""
+        try:
+            return self._engine.source.info() if self._engine else None
+        except PlaygroundError:
+            return SourceInfo("")
 
     def tile_counts(self) -> tuple[dict[str, int], dict[str, int]]:
         """Tiles needed so far, by where they came from, and requests to the source, by how they ended."""
@@ -155,6 +158,16 @@ class Pipeline:
         stats = self._engine.stats()
         tiles = {"fetched": stats.fetches, "cached": stats.cached, "shared": stats.shared}
         return tiles, self._engine.outcomes()
+
+    def sample_tile(self) -> mercantile.Tile:
+        """A tile in the middle of the imagery, as far as its source tells where that is."""
+        zoom = self.settings.zoom_level
+        try:
+            bounds = self._engine.source.info().bounds if self._engine else None
+        except PlaygroundError:
+            bounds = None
+        west, south, east, north = bounds or (0.0, 0.0, 0.0, 0.0)
+        return geo.tile_of_lnglat((west + east) / 2, (south + north) / 2, zoom)
 
     def predict_lnglat(self, lng: float, lat: float, abandoned: Callable[[], bool] | None = None) -> Outcome:
         """The answer for the tile that holds a place."""
@@ -173,7 +186,9 @@ class Pipeline:
         with self._admitted():
             data = fetch_image(self._client, url, started + self.settings.fetch_seconds, MAX_URL_BYTES)
             fetch = time.monotonic() - started
-            return self._predict_image(data, started, abandoned, url=without_secrets(url), fetch=fetch)
+            served, frame = self._image(data, started, abandoned, url=without_secrets(url))
+            served.timing["fetch"] = fetch
+            return self._answer(served, frame, started)
 
     def predict_image(self, data: bytes, abandoned: Callable[[], bool] | None = None) -> Outcome:
         """The answer for an encoded image, in its own pixels.
@@ -182,17 +197,52 @@ class Pipeline:
             ImageError: not an image, or too large a one.
             PlaygroundError: whatever the predictor raised.
         """
-        return self._predict_image(data, time.monotonic(), abandoned)
+        started = time.monotonic()
+        with self._admitted():  # before the image is looked at: who is refused shall cost little
+            return self.predict_images([data], started=started, abandoned=abandoned)
 
-    def _predict_image(
+    def predict_images(
         self,
-        data: bytes,
-        started: float,
-        abandoned: Callable[[], bool] | None,
+        images: Sequence[bytes],
         *,
-        url: str = "",
-        fetch: float | None = None,
+        resolution: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        mask: bytes | None = None,
+        started: float | None = None,
+        abandoned: Callable[[], bool] | None = None,
     ) -> Outcome:
+        """The answer for encoded images of one place, in their own pixels.
+
+        Args:
+            images: one, or more for change detection, oldest first; all of one size.
+            resolution: metres on the ground per pixel, where it is known.
+            metadata: for the predictor, as ``tile.metadata``.
+            mask: an encoded image of the same size, 0 where there is nothing to see: ``tile.valid``.
+            started: when the request began, on the clock of ``time.monotonic``; None for now.
+            abandoned: tells whether nobody waits for the answer any more.
+
+        Raises:
+            ImageError: not an image, too large a one, or one of another size than the first.
+            PlaygroundError: whatever the predictor raised.
+        """
+        started = time.monotonic() if started is None else started
+        (served, frame), *others = [self._image(data, started, abandoned) for data in images]
+        sizes = dict.fromkeys(imagery.image_size(each.image) for each, _ in [(served, frame), *others] if others)
+        if len(sizes) > 1:
+            found = " and ".join(f"{width} x {height}" for width, height in sizes)
+            raise ImageError(f"the tiles of one payload differ in size: {found}", "send images of one size")
+        served.tiles = [served, *(each for each, _ in others)]
+        load_valid = None if mask is None else _valid_of(mask, imagery.image_size(served.image))
+        for each in served.tiles:
+            each.resolution, each.metadata = resolution, dict(metadata or {})
+            if load_valid is not None:
+                each._loaders["valid"] = load_valid
+        return self._answer(served, frame, started)
+
+    def _image(
+        self, data: bytes, started: float, abandoned: Callable[[], bool] | None, url: str = ""
+    ) -> tuple[ServedTile, answers.Frame]:
+        """The partner's Tile of an encoded image, and where its answer's pixels lie."""
         width, height = imagery.check_image(data, MAX_PIXELS)
         imagery.check_whole(data)
         if imagery.is_turned(data):  # some readers follow EXIF and some don't: all shall see the same pixels
@@ -210,9 +260,7 @@ class Pipeline:
             load_array=lambda: _timed(served, "decode", lambda: imagery.decode(data)),
             load_valid=lambda: np.ones((height, width), bool),
         )
-        if fetch is not None:
-            served.timing["fetch"] = fetch
-        return self._answer(served, answers.Frame(None, width - 2 * padding, padding), started)
+        return served, answers.Frame(None, width - 2 * padding, padding)
 
     def _answer(self, served: ServedTile, frame: answers.Frame, started: float) -> Outcome:
         response = self._predict(served)
@@ -245,6 +293,8 @@ def limits_of(settings: RunningSettings) -> Limits:
         backlog=settings.backlog,
         max_requests=settings.max_requests,
         memory_mb=settings.memory_limit_mb,
+        batch_size=settings.batch_size,
+        batch_seconds=settings.batch_wait_ms / 1000,
     )
 
 
@@ -311,6 +361,19 @@ def _timed(served: ServedTile, step: str, make: Callable[[], Made]) -> Made:
         return make()
     finally:
         served.timing.setdefault(step, time.monotonic() - began)
+
+
+def _valid_of(mask: bytes, size: tuple[int, int]) -> Callable[[], imagery.Mask]:
+    """Makes ``tile.valid`` of an encoded mask.
+
+    Raises:
+        ImageError: no image, or one of another size.
+    """
+    found = imagery.check_image(mask, MAX_PIXELS)
+    if found != size:
+        raise ImageError(f"the mask is {found[0]} x {found[1]} pixels, the image {size[0]} x {size[1]}")
+    valid: imagery.Mask = imagery.decode(mask)[..., 0] > 0
+    return lambda: valid
 
 
 def _describe(served: ServedTile, frame: answers.Frame) -> dict[str, Any]:

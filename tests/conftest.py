@@ -6,6 +6,7 @@ import dataclasses
 import io
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -122,6 +123,19 @@ def imagery_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     write_mbtiles(path, {"name": "world", "format": "png", "minzoom": "0", "maxzoom": "3"}, tiles())
     return path
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    """A real Chromium, driven by playwright: ``browser.new_page()``."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    require(chromium, "there is no Chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -134,7 +134,7 @@ def settings_of(folder: Path, **environ: str) -> dict[str, str]:
 
 def test_what_gunicorn_is_told(tmp_path: Path):
     read = settings_of(tmp_path)
-    assert (read["workers"], read["threads"], read["worker_class"]) == ("2", "14", "gthread")
+    assert (read["workers"], read["threads"], read["worker_class"]) == ("2", "21", "gthread")
     assert (read["backlog"], read["timeout"], read["graceful_timeout"], read["keepalive"]) == (
         "2048",
         "120",

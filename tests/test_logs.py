@@ -108,6 +108,35 @@ def test_trace_headers(headers, expected):
     assert read_trace(Headers(headers)) == expected
 
 
+def test_many_threads_write_whole_lines_and_a_fork_does_not_inherit_their_turn():
+    code = """if True:
+        import logging, os, threading
+        from playground.serving import logs
+        logs.configure(logs.JsonFormatter(), logging.INFO)
+        log = logging.getLogger("threads")
+        (handler,) = [each for each in logging.getLogger().handlers if isinstance(each, logs.LineHandler)]
+        def talk(number):
+            for count in range(200):
+                log.info("%d %d %s", number, count, "x" * 300)
+        threads = [threading.Thread(target=talk, args=[number]) for number in range(8)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        with handler._writing:  # as another thread of the parent might have it
+            if not os.fork():
+                log.info("child")
+                os._exit(0)
+            os.wait()
+            log.info("left with who writes")
+        log.info("parent")
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    *talked, child, left, last = [json.loads(line)["message"] for line in done.stderr.splitlines()]
+    assert (child, left, last) == ("child", "left with who writes", "parent")
+    found = [tuple(int(word) for word in each.split()[:2]) for each in talked]
+    assert sorted(found) == [(number, count) for number in range(8) for count in range(200)]
+    assert all([count for who, count in found if who == number] == list(range(200)) for number in range(8))
+
+
 def test_warnings_and_uncaught_errors_are_lines_too():
     code = """if True:
         import logging, sys, threading, warnings

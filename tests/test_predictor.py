@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 import threading
 import time
 
@@ -18,10 +20,11 @@ from playground.errors import (
     PredictorFailedError,
     PredictorNotReadyError,
     PredictorTimeoutError,
+    TilePoisonedError,
     TileRejectedError,
     TileSourceError,
 )
-from playground.predictor import InlinePredictor, OtherResult, PredictorSpec, ServedTile
+from playground.predictor import InlinePredictor, OtherResult, Poison, PredictorSpec, ProcessPredictor, ServedTile
 from playground_interfaces import Tile
 
 PLAIN = Tile("plain", b"")
@@ -43,7 +46,7 @@ def test_a_crash_costs_one_request(start_predictor):
 def test_a_kill_between_requests_costs_none(start_predictor):
     predictor = start_predictor("misbehaving:Segfaults")
     process = predictor._session.process
-    process.kill()
+    process.kill_group()
     process.wait(10)
     assert predictor.predict(PLAIN)["features"] == []
     assert predictor.state().restarts == 1
@@ -164,6 +167,79 @@ def test_no_such_interpreter(start_predictor):
     assert "/no/such/python" in state.error
 
 
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_an_interpreter_that_cannot_be_started_leaves_no_open_files(tmp_path):
+    broken = tmp_path / "python"
+    broken.write_text("#!/no/such/interpreter")
+    broken.chmod(0o755)
+    before = open_files()
+    for spec in (
+        PredictorSpec("documented", "Process", PREDICTORS, str(broken)),
+        PredictorSpec("documented", "Process", tmp_path / "no such folder", sys.executable),
+        PredictorSpec("documented", "Process", PREDICTORS, str(broken), nursery=tmp_path / "nursery"),
+        PredictorSpec("documented", "Process", PREDICTORS, "/no/such/python", nursery=tmp_path / "nursery"),
+    ):
+        predictor = ProcessPredictor(spec)
+        predictor.start()
+        assert predictor.wait_ready(20).phase == "failed"
+        predictor.close()
+    until = time.monotonic() + 10
+    while open_files() > before:  # threads close what they read from when it ends
+        assert time.monotonic() < until
+
+
+def test_a_predictor_that_is_stopped_leaves_no_open_files(tmp_path):
+    before = open_files()
+    for nursery in (None, tmp_path / "nursery"):
+        predictor = ProcessPredictor(
+            PredictorSpec("documented", "Process", PREDICTORS, sys.executable, nursery=nursery)
+        )
+        predictor.start()
+        assert predictor.wait_ready(20).phase == "ready"
+        predictor.close()
+    until = time.monotonic() + 10
+    while open_files() > before:  # threads close what they read from when it ends
+        assert time.monotonic() < until
+
+
+def test_a_tile_with_little_time_left_did_not_hang_the_predictor(start_predictor):
+    predictor = start_predictor("misbehaving:Sleeps", predict_seconds=10)
+    for _ in range(2):
+        with pytest.raises(PredictorTimeoutError):
+            predictor.predict(ServedTile("sleep", b"", deadline=time.monotonic() + 0.2))
+        predictor.wait_ready(20)
+    with pytest.raises(PredictorTimeoutError):  # not poison
+        predictor.predict(ServedTile("sleep", b"", deadline=time.monotonic() + 0.2))
+
+
+def test_poison_is_shared_and_kept_within_bounds(tmp_path, monkeypatch):
+    monkeypatch.setattr("playground.predictor.poison.KEPT", 4)
+    first, second = Poison(tmp_path / "poison"), Poison(tmp_path / "poison")
+    tiles = [Tile(f"{number}", b"bytes") for number in range(4)]
+    for poison in (first, second):
+        poison.check(tiles[0])
+        poison.add(tiles[0])
+        assert first.is_suspect(tiles[0])
+        assert second.is_suspect(tiles[0])
+    for poison in (first, second):
+        with pytest.raises(TilePoisonedError):
+            poison.check(tiles[0])
+        poison.check(tiles[1])
+    for tile in tiles[1:]:
+        for _ in range(3):
+            second.add(tile)
+    first.check(tiles[0])
+    with pytest.raises(TilePoisonedError):
+        first.check(tiles[3])
+    assert len(list((tmp_path / "poison").iterdir())) == 4
+    shutil.rmtree(tmp_path / "poison")  # the server ends
+    first.add(tiles[1])
+    first.check(tiles[1])
+
+
 def test_python_2_is_refused_with_words(start_predictor):
     python = interpreter("2.7")
     require(python, "there is no CPython 2.7 on this machine")
@@ -195,9 +271,7 @@ def test_the_partners_own_modules_win(start_predictor, tmp_path):
         "                                                           playground))\n"
         "        return PredictionResult(t)\n"
     )
-    import playground.predictor as module
-
-    predictor = module.ProcessPredictor(PredictorSpec("mine", "Mine", tmp_path, "python3"))
+    predictor = ProcessPredictor(PredictorSpec("mine", "Mine", tmp_path, "python3"))
     predictor.start()
     try:
         assert predictor.wait_ready(20).error is None

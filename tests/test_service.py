@@ -170,7 +170,7 @@ def test_the_correlation_id_is_taken_or_made(tiles):
 def test_health(tiles):
     for path in ("/-/alive", "/liveness_check", "/ping"):
         assert tiles.get(path).json() == {"status": "alive"}
-    for path in ("/-/ready", "/readiness_check", "/api/v1/health", "/readiness_check/"):
+    for path in ("/-/ready", "/readiness_check", "/readiness_check/"):
         told = tiles.get(path)
         assert told.status_code == 200
         assert told.json()["predictor"]["phase"] in ("ready", "busy")

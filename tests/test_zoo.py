@@ -161,6 +161,18 @@ def test_one_that_crashes_on_everything_rests_and_is_not_ready(serve):
     assert service.get("/liveness_check").status_code == 200
 
 
+def test_poison_of_one_worker_is_poison_for_all(serve):
+    service = serve("zoo:ExitsAtOnce", WORKERS="3")
+    service.wait_loaded()
+    statuses: list[int] = []
+    until = time.monotonic() + 30
+    while statuses.count(422) < 12 and time.monotonic() < until:
+        statuses.append(service.post(**BAD).status_code)
+    # A worker that is starting another predictor, or has not loaded yet, answers 503.
+    assert statuses.count(500) == 2
+    assert statuses.count(422) == 12
+
+
 def test_a_client_that_went_away_is_not_predicted(serve):
     service = serve("zoo:SleepsForEver", TIMEOUT="4", PREDICT_TIMEOUT="1")
     service.wait_loaded()

@@ -4,7 +4,11 @@ import abc
 
 
 class BaseProcess(abc.ABC):
-    """A predictor. Subclass it, or declare yours with ``BaseProcess.register(MyClass)``."""
+    """A predictor. Subclass it, or declare yours with ``BaseProcess.register(MyClass)``.
+
+    A class may also have ``predict_batch(self, tiles)``: a list of tiles in, a list of results in the same order out,
+    each what ``predict`` may return, or a PredictError (not raised) for a tile that cannot be predicted.
+    """
 
     @abc.abstractmethod
     def __init__(self):

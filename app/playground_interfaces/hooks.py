@@ -3,10 +3,13 @@
 import importlib
 
 from .errors import PredictError
+from .telling import listed
 
 
 class Hooked(object):
     """A predictor with its hooks: ``predict(tile)`` is checks, preprocessor, predictor, postprocessor.
+
+    It has ``predict_batch(tiles)`` if the predictor has; the hooks are called with one tile after the other then.
 
     Args:
         predictor: has ``predict(tile)``.
@@ -20,10 +23,25 @@ class Hooked(object):
         self._checks = additional_checks
         self._before = preprocessor
         self._after = postprocessor
+        if callable(getattr(predictor, "predict_batch", None)):
+            self.predict_batch = self._predict_batch
 
     def predict(self, tile):
         tile = self._prepare(tile)
         return self._finish(self._predictor.predict(tile), tile)
+
+    def _predict_batch(self, tiles):
+        results = [None] * len(tiles)
+        accepted = []
+        for index, tile in enumerate(tiles):
+            try:
+                accepted.append((index, self._prepare(tile)))
+            except PredictError as error:
+                results[index] = error
+        found = self._predictor.predict_batch([tile for _, tile in accepted]) if accepted else []
+        for (index, tile), result in zip(accepted, listed(found, len(accepted))):
+            results[index] = result if isinstance(result, Exception) else self._finish(result, tile)
+        return results
 
     def _prepare(self, tile):
         if self._checks is not None:

@@ -6,16 +6,14 @@ other end of the socket (``playground/predictor/``).
 
 import importlib
 import importlib.util
-import json
 import os
 import socket
 import sys
 import time
-import traceback
 
 from .errors import PredictError
 from .hooks import with_hooks
-from .prediction_result import PredictionResult
+from .telling import describe, listed, rejected, told
 from .tile import Tile
 from .wire import Wire
 
@@ -52,31 +50,48 @@ def main(descriptor):
     sock.set_inheritable(False)
     wire = Wire(sock)
     die_with_parent()
-    sys.argv = ["predictor"]
-    sys.meta_path.append(ContractFinder)
+    prepare()
     try:
         request, _ = wire.receive()
-        workdir = request["workdir"]
         predictor = load(wire, request)
     except EOFError:
         return
-    if predictor is None:
-        return
+    if predictor is not None:
+        tell_ready(wire, predictor)
+        serve(wire, predictor, request["workdir"])
+
+
+def prepare():
+    """Make this process look like one that was started by the partner."""
+    sys.argv = ["predictor"]
+    sys.meta_path.append(ContractFinder)
+
+
+def serve(wire, predictor, workdir):
+    """Answer one request after the other until the server closes the connection."""
     while True:
         try:
             request, blob = wire.receive()
         except EOFError:
             return
-        wire.send(*answer(wire, predictor, request, blob))
+        if request["op"] == "predict":
+            reply = answer(wire, predictor, request, blob)
+        else:
+            reply = answer_batch(wire, predictor, request, blob)
+        wire.send(*reply)
         os.chdir(workdir)  # where the partner's relative paths are right, wherever this prediction went
 
 
-def die_with_parent():
-    """Ask Linux to end this process when the thread that started it ends, so that no orphan keeps a model loaded."""
+def die_with_parent(number=9):
+    """Ask Linux to end this process when the thread that started it ends, so that no orphan keeps a model loaded.
+
+    Args:
+        number: the signal that ends it, SIGKILL; 0 to take the wish back.
+    """
     try:
         import ctypes
 
-        ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+        ctypes.CDLL(None).prctl(1, number)  # PR_SET_PDEATHSIG
     except Exception:  # no ctypes or no prctl: the closed socket ends an idle process all the same
         return
 
@@ -97,9 +112,14 @@ def load(wire, request):
     except BaseException as error:  # SystemExit too: a partner's exit must not look like a crash
         wire.send(dict(describe(error), op="failed"))
         return None
-    python = "%d.%d.%d" % sys.version_info[:3]
-    wire.send({"op": "state", "phase": "ready", "python": python})
     return predictor
+
+
+def tell_ready(wire, predictor):
+    """Tell the server that tiles can come, and whether several at once."""
+    python = "%d.%d.%d" % sys.version_info[:3]
+    batches = callable(getattr(predictor, "predict_batch", None))
+    wire.send({"op": "state", "phase": "ready", "python": python, "pid": os.getpid(), "batches": batches})
 
 
 def find_class(module, name):
@@ -120,23 +140,61 @@ def answer(wire, predictor, request, blob):
     tile = tile_of(wire, request, blob, read)
     started = time.perf_counter()
     try:
-        result = predictor.predict(tile)
-        kind, features = features_of(result)
-        encoded = encode(features).encode("utf-8")
+        head, encoded = told(predictor.predict(tile))
     except PartGoneError:
         return ({"op": "part-gone"},)
     except PredictError as error:
-        return ({"op": "rejected", "message": error.message, "hint": error.hint},)
+        return (rejected(error),)
     except BaseException as error:  # whatever the partner raises costs this request only, sys.exit() included
         return (dict(describe(error), op="raised"),)
-    head = {"op": "result", "kind": kind, "read": read, "seconds": time.perf_counter() - started}
-    if kind == "other":
-        head["type"] = type(result).__name__
+    head["read"] = read
+    head["seconds"] = time.perf_counter() - started
     return head, [encoded]
 
 
-def tile_of(wire, request, blob, read):
-    """The partner's Tile: parts that came along, and a way to ask the server for the others."""
+def answer_batch(wire, predictor, request, blob):
+    """Predict several tiles at once: the head and the blobs of the answering frame.
+
+    A batch that fails as a whole is told as such: the server then hands its tiles over one by one.
+    """
+    reads = [[] for _ in request["tiles"]]
+    tiles = []
+    start = 0
+    for index, each in enumerate(request["tiles"]):
+        end = start + sum([part["length"] for part in each["parts"]])
+        tiles.append(tile_of(wire, each, blob[start:end], reads[index], index))
+        start = end
+    try:
+        results = listed(predictor.predict_batch(tiles), len(tiles))
+    except PartGoneError:
+        return ({"op": "part-gone"},)
+    except BaseException as error:
+        return (dict(describe(error), op="raised"),)
+    heads, blobs = [], []
+    for result, read in zip(results, reads):
+        try:
+            if isinstance(result, Exception):  # in the place of a result: of this tile only
+                raise result
+            head, encoded = told(result)
+        except PredictError as error:
+            head, encoded = rejected(error), b""
+        except BaseException as error:
+            head, encoded = dict(describe(error), op="raised"), b""
+        heads.append(dict(head, read=read, length=len(encoded)))
+        blobs.append(encoded)
+    return {"op": "results", "tiles": heads}, blobs
+
+
+def tile_of(wire, request, blob, read, index=0):
+    """The partner's Tile: parts that came along, and a way to ask the server for the others.
+
+    Args:
+        wire: where to ask.
+        request: the tile's address, frame, and which parts came along.
+        blob: these parts, one after the other.
+        read: a list that the names of the parts which the partner reads are added to.
+        index: which tile of its batch it is.
+    """
     parts = {}
     offset = 0
     for part in request["parts"]:
@@ -150,7 +208,7 @@ def tile_of(wire, request, blob, read):
                 part, place = parts[name]
                 whole = blob if len(parts) == 1 else blob[place]
             else:
-                wire.send({"op": "need", "part": name})
+                wire.send({"op": "need", "part": name, "tile": index})
                 reply, whole = wire.receive()
                 if reply["op"] != "part":
                     raise PartGoneError(name)
@@ -159,11 +217,17 @@ def tile_of(wire, request, blob, read):
 
         return load_part
 
-    frame = dict(request["frame"])
-    if frame.get("bounds") is not None:
-        frame["bounds"] = tuple(frame["bounds"])
-    loaders = {"load_" + name: loader(name) for name in ("image", "array", "valid")}
-    return Tile(request["url"], **dict(frame, **loaders))
+    def make(named, place):
+        frame = dict(named["frame"])
+        if frame.get("bounds") is not None:
+            frame["bounds"] = tuple(frame["bounds"])
+        loaders = {"load_" + name: loader(place + name) for name in ("image", "array", "valid")}
+        return Tile(named["url"], **dict(frame, **loaders))
+
+    tile = make(request, "")
+    for number, other in enumerate(request.get("others", ()), 1):  # their parts are called 1:image, 2:array, …
+        tile.tiles.append(make(other, "%d:" % number))
+    return tile
 
 
 def decode_part(part, data):
@@ -175,59 +239,3 @@ def decode_part(part, data):
     except ImportError:
         raise ImportError("tile.%s needs numpy, which this Python has not: read tile.image instead" % part["name"])
     return numpy.frombuffer(data, dtype=part["dtype"]).reshape(part["shape"])
-
-
-def features_of(result):
-    """What kind of answer the partner gave, and its features."""
-    if isinstance(result, PredictionResult):
-        return "prediction_result", result.format()["features"]
-    if not isinstance(result, dict) and hasattr(result, "__geo_interface__"):
-        result = result.__geo_interface__
-    if isinstance(result, dict) and result.get("type") == "FeatureCollection":
-        features = result.get("features")
-        return "feature_collection", list(features) if features is not None else []
-    return "other", []
-
-
-def plain(value):
-    """What json cannot write: numpy's arrays and numbers, geometry objects, sets."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    if hasattr(value, "__geo_interface__"):
-        return value.__geo_interface__
-    if isinstance(value, (set, frozenset)):
-        return sorted(value, key=repr)
-    if hasattr(value, "__float__"):
-        return float(value)
-    return str(value)
-
-
-encode = json.JSONEncoder(default=plain).encode
-
-
-def describe(error):
-    """An exception for the server: its type, its message, and its traceback, trimmed to the partner's frames."""
-    lines = traceback.format_exception_only(type(error), error)
-    return {
-        "type": type(error).__name__,
-        "message": "".join(lines).strip(),
-        "traceback": trimmed_traceback(error),
-    }
-
-
-def trimmed_traceback(error):
-    trace = traceback.TracebackException(type(error), error, error.__traceback__)
-    pending = [trace]
-    while pending:
-        part = pending.pop()
-        partners = [frame for frame in part.stack if not is_ours(frame.filename)]
-        part.stack = traceback.StackSummary.from_list(partners)
-        pending.extend(cause for cause in (part.__cause__, part.__context__) if cause is not None)
-    return "".join(trace.format())
-
-
-def is_ours(filename):
-    """Whether a frame belongs to this loop or to the import machinery, not to the partner."""
-    return filename.startswith(("<frozen importlib", os.path.dirname(os.path.abspath(__file__)))) or filename.endswith(
-        os.path.join("importlib", "__init__.py")
-    )

@@ -17,7 +17,9 @@ class Tile(object):
         size (int or None): pixels along one side of the tile without its padding.
         bounds (tuple or None): (west, south, east, north) of the tile without its padding, degrees.
         resolution (float or None): metres on the ground per pixel at the tile's centre.
-        tiles (list): every image of the request; more than one for change detection, oldest first.
+        tiles (list): every image of the request, each a Tile, this one first; more than one for change detection,
+            oldest first.
+        metadata (dict): what the caller told about the images, as it came; {} if nothing.
     """
 
     def __init__(self, url, img_array=None, **frame):
@@ -26,8 +28,9 @@ class Tile(object):
         Args:
             url (str): where the image came from.
             img_array: the encoded image (bytes-like), or the decoded one (H x W or H x W x bands array).
-            **frame: z, x, y, padding, size, bounds, resolution, tiles; and the loaders ``load_image``, ``load_array``
-                and ``load_valid``, each a callable without arguments that makes the attribute when it is read.
+            **frame: z, x, y, padding, size, bounds, resolution, tiles, metadata; and the loaders ``load_image``,
+                ``load_array`` and ``load_valid``, each a callable without arguments that makes the attribute when
+                it is read.
         """
         self.url = url
         self._parts = {}
@@ -44,6 +47,7 @@ class Tile(object):
         self.bounds = frame.pop("bounds", None)
         self.resolution = frame.pop("resolution", None)
         self.tiles = frame.pop("tiles", None) or [self]
+        self.metadata = frame.pop("metadata", None) or {}
         if frame:
             raise TypeError("Tile() got unexpected arguments: " + ", ".join(sorted(frame)))
 

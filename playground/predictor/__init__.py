@@ -5,7 +5,8 @@ The partner's process can crash, hang or exit; here that is one failed request a
 
 from playground.predictor.inline import InlinePredictor
 from playground.predictor.limits import Limits
-from playground.predictor.session import PredictorSpec
+from playground.predictor.poison import Poison
+from playground.predictor.process import PredictorSpec
 from playground.predictor.state import OtherResult, Predictor, PredictorState, ServedTile
 from playground.predictor.supervised import ProcessPredictor
 
@@ -13,6 +14,7 @@ __all__ = [
     "InlinePredictor",
     "Limits",
     "OtherResult",
+    "Poison",
     "Predictor",
     "PredictorSpec",
     "PredictorState",

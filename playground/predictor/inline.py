@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from playground.errors import PlaygroundError, TileRejectedError
+from playground.predictor.process import PredictorSpec
 from playground.predictor.results import collection_of, failed
-from playground.predictor.session import PredictorSpec
 from playground.predictor.state import OtherResult, Stateful
-from playground_interfaces import PredictError, Tile, loop
+from playground_interfaces import PredictError, Tile, loop, telling
 from playground_interfaces.hooks import with_hooks
 
 logger = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ class InlinePredictor(Stateful):
         self.spec = spec
         self._turn = threading.Lock()
         self._predictor: Any = None
+        self._seconds = 0.0
 
     def start(self) -> None:
         # The server's own modules are imported by now: the partner's files can come first without hiding them.
@@ -41,7 +42,7 @@ class InlinePredictor(Stateful):
             self._set(phase="constructing")
             self._predictor = with_hooks(loop.find_class(module, self.spec.class_name)(), self.spec.hooks)
         except Exception as error:  # the partner's code may raise anything
-            told = loop.describe(error)
+            told = telling.describe(error)
             logger.exception("the predictor could not be loaded")
             self._set(phase="failed", error=told["message"], traceback=told["traceback"])
         else:
@@ -56,24 +57,28 @@ class InlinePredictor(Stateful):
     def waiting(self) -> int:
         return 0
 
+    def seconds(self) -> float:
+        return self._seconds
+
     def predict(self, tile: Tile) -> Any:
         if self._predictor is None:
             raise self._refuse()
         asked = time.monotonic()
         with self._turn:
             began = time.monotonic()
-            _own_array(tile)
+            for each in tile.tiles:
+                _own_array(each)
             try:
-                kind, features = loop.features_of(result := self._predictor.predict(tile))
+                kind, features = telling.features_of(result := self._predictor.predict(tile))
             except PlaygroundError:
                 raise
             except PredictError as error:
                 raise TileRejectedError(error.message, error.hint) from error
             except Exception as error:
-                raise failed(loop.describe(error)) from error
+                raise failed(telling.describe(error)) from error
         timing = getattr(tile, "timing", {})
         timing["queue"] = began - asked
-        timing["predict"] = time.monotonic() - began
+        timing["predict"] = self._seconds = time.monotonic() - began
         return OtherResult(type(result).__name__) if kind == "other" else collection_of(features)
 
 

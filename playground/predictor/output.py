@@ -7,6 +7,7 @@ import logging
 import os
 import selectors
 import threading
+from collections.abc import Callable
 
 logger = logging.getLogger("playground.predictor.output")
 
@@ -20,11 +21,11 @@ class Output:
     """Reads a process's stdout and stderr until both are closed.
 
     Args:
-        pid: of the process, for the log.
+        pid: tells the process's number, for the log.
         pipes: name to file descriptor; closed when read to the end.
     """
 
-    def __init__(self, pid: int, pipes: dict[str, int]) -> None:
+    def __init__(self, pid: Callable[[], int | None], pipes: dict[str, int]) -> None:
         self.pid = pid
         self._lines: collections.deque[str] = collections.deque(maxlen=KEPT)
         self._pipes = pipes
@@ -65,4 +66,4 @@ class Output:
         if len(line) > LONGEST_LINE:
             text += " … (the line is longer)"
         self._lines.append(text)
-        logger.info(text, extra={"stream": stream, "pid": self.pid})
+        logger.info(text, extra={"stream": stream, "pid": self.pid()})

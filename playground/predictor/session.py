@@ -3,77 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+import logging
 import os
-import shutil
 import signal
 import socket
 import struct
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
 
-import playground_interfaces
-from playground.errors import PlaygroundError, PredictorCrashedError, PredictorTimeoutError, SettingsError
+from playground.errors import PlaygroundError, PredictorCrashedError, PredictorTimeoutError
+from playground.predictor.nursery import ForkedProcess, Nursery
 from playground.predictor.output import Output
+from playground.predictor.process import PredictorSpec, Process, StartedProcess
+from playground.predictor.turns import Answer
 from playground_interfaces import Tile
 from playground_interfaces.wire import Wire
 
-START = """\
-import sys
-if sys.version_info < (3, 6):
-    sys.exit("the predictor needs Python 3.6 or later; " + sys.executable + " is " + sys.version.split()[0])
-import importlib.util
-spec = importlib.util.spec_from_file_location(
-    "playground_interfaces", sys.argv[1] + "/__init__.py", submodule_search_locations=[sys.argv[1]])
-sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules[spec.name])
-from playground_interfaces.loop import main
-main(int(sys.argv[2]))
-"""
-"""The contract is loaded from its own folder: that folder's parent, and so the server, never lands on sys.path."""
-
-
-@dataclasses.dataclass(frozen=True)
-class PredictorSpec:
-    """Which class to load, with which interpreter, in which folder.
-
-    Attributes:
-        package: dotted name of the module, as the partner would import it from ``workdir``.
-        class_name: the class in it.
-        workdir: the partner's project: the process's current directory, and first on its ``sys.path``.
-        python: the partner's interpreter; empty for the first of python3 and python on PATH.
-        environ: its environment; None for the server's own.
-        hooks: additional_checks, preprocessor, postprocessor -> the dotted name of a function of the partner's.
-    """
-
-    package: str
-    class_name: str
-    workdir: Path
-    python: str = ""
-    environ: Mapping[str, str] | None = None
-    hooks: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-
-def find_python(python: str = "") -> str:
-    """The path of the partner's interpreter.
-
-    Raises:
-        SettingsError: there is none.
-    """
-    for name in [python] if python else ["python3", "python"]:
-        found = shutil.which(os.path.expanduser(name))
-        if found:
-            return found
-    raise SettingsError(
-        f"no Python at {python}" if python else "no python3 and no python on PATH",
-        "set PREDICTOR_PYTHON (or --python) to the interpreter that has the predictor's packages",
-    )
+logger = logging.getLogger(__name__)
 
 
 class Session:
@@ -81,36 +33,33 @@ class Session:
 
     Args:
         spec: what to load.
+        nursery: the process to fork it from; None for one that loads the model itself.
 
     Raises:
         SettingsError: no such interpreter.
         OSError: it cannot be started.
     """
 
-    def __init__(self, spec: PredictorSpec) -> None:
+    def __init__(self, spec: PredictorSpec, nursery: Nursery | None = None) -> None:
         self.spec = spec
-        python = find_python(spec.python)
-        contract = str(Path(playground_interfaces.__file__).parent)
-        self._socket, theirs = socket.socketpair()
-        self._wire = Wire(self._socket, orjson.dumps, orjson.loads)
         self._patience = 0.0
-        pipes = {name: os.pipe() for name in ("stdout", "stderr")}
-        with theirs:
-            self.process = subprocess.Popen(
-                [python, "-u", "-c", START, contract, str(theirs.fileno())],
-                cwd=spec.workdir,
-                env=None if spec.environ is None else dict(spec.environ),
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=pipes["stdout"][1],
-                stderr=pipes["stderr"][1],
-                # A group of its own: a terminal's Ctrl-C is for the server, and what the predictor forks ends with it.
-                start_new_session=True,
-            )
-        for _, write in pipes.values():
-            os.close(write)
-        self._output = Output(self.process.pid, {name: read for name, (read, _) in pipes.items()})
         self.ending: str | None = None
+        with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
+            self._socket, sock = socket.socketpair()
+            ours.callback(self._socket.close)
+            theirs.callback(sock.close)
+            pipes, descriptors = {}, [sock.fileno()]
+            for name in ("stdout", "stderr"):
+                pipes[name], write = os.pipe()
+                ours.callback(os.close, pipes[name])
+                theirs.callback(os.close, write)
+                descriptors.append(write)
+            self.process: Process = (
+                nursery.fork(spec, *descriptors) if nursery else StartedProcess(spec, "loop", *descriptors)
+            )
+            ours.pop_all()
+        self._wire = Wire(self._socket, orjson.dumps, orjson.loads)
+        self._output = Output(lambda: self.process.pid, pipes)
 
     def load(self) -> Iterator[dict[str, Any]]:
         """Tell the process what to load; yield what it says until it is ready, has failed, or is gone."""
@@ -141,12 +90,57 @@ class Session:
             PredictorCrashedError: the process died.
             PlaygroundError: whatever making a part of the tile raised.
         """
-        parts = [_part(tile, name) for name in eager]
-        head = {"op": "predict", "url": tile.url, "frame": _frame(tile), "parts": [part for part, _ in parts]}
+        parts = [_part(tile, name) for name in eager if _has(tile, name)]
+        head = {"op": "predict", **_address(tile), "parts": [part for part, _ in parts]}
+        reply, blob, failures = self._ask(head, [blob for _, blob in parts], [tile], deadline)
+        if failures:
+            raise failures[0]
+        return reply, blob
+
+    def predict_batch(self, tiles: Sequence[Tile], eager: list[str], deadline: float) -> list[Answer] | None:
+        """Send several tiles at once and wait for their answers.
+
+        Args:
+            tiles, eager, deadline: as for ``predict``.
+
+        Returns:
+            One answer for each tile, in their order; None when they could not be predicted together.
+
+        Raises:
+            PredictorTimeoutError, PredictorCrashedError, PlaygroundError: as ``predict``.
+        """
+        heads, blobs = [], []
+        for tile in tiles:
+            parts = [_part(tile, name) for name in eager if _has(tile, name)]
+            heads.append({**_address(tile), "parts": [part for part, _ in parts]})
+            blobs += [blob for _, blob in parts]
+        reply, blob, failures = self._ask({"op": "predict-batch", "tiles": heads}, blobs, tiles, deadline)
+        if reply["op"] == "raised":
+            logger.error("predict_batch() raised %s\n%s", reply["message"], reply["traceback"])
+        if reply["op"] != "results":
+            return None
+        answers: list[Answer] = []
+        start = 0
+        for index, each in enumerate(reply["tiles"]):
+            end = start + each["length"]
+            answers.append(failures.get(index) or (each, blob[start:end]))
+            start = end
+        return answers
+
+    def _ask(
+        self, head: dict[str, Any], blobs: list[Any], tiles: Sequence[Tile], deadline: float
+    ) -> tuple[dict[str, Any], bytearray, dict[int, PlaygroundError]]:
+        """Send a frame; its answer, and which tiles' parts could not be made."""
+        failures: dict[int, PlaygroundError] = {}
         try:
             self._bound(deadline)
-            self._wire.send(head, [blob for _, blob in parts])
-            return self._answer(tile, deadline)
+            self._wire.send(head, blobs)
+            while True:
+                reply, blob = self._wire.receive()
+                if reply["op"] != "need":
+                    return reply, blob, failures
+                self._give(reply, tiles, failures)
+                self._bound(deadline)
         except BlockingIOError:
             self.end("timeout")
             raise PredictorTimeoutError(
@@ -157,24 +151,20 @@ class Session:
             raise PredictorCrashedError(
                 f"the predictor process {self.wait()} during this request", "it is started afresh; try again"
             ) from error
+        except BaseException:  # in the middle of a conversation that nobody could take up again
+            self.kill()
+            raise
 
-    def _answer(self, tile: Tile, deadline: float) -> tuple[dict[str, Any], bytearray]:
-        failure: PlaygroundError | None = None
-        while True:
-            reply, blob = self._wire.receive()
-            if reply["op"] != "need":
-                break
-            try:
-                part, data = _part(tile, reply["part"])
-            except PlaygroundError as error:
-                failure = error
-                self._wire.send({"op": "part-gone"})
-            else:
-                self._wire.send({"op": "part", "part": part}, [data])
-            self._bound(deadline)
-        if failure is not None:
-            raise failure
-        return reply, blob
+    def _give(self, asked: dict[str, Any], tiles: Sequence[Tile], failures: dict[int, PlaygroundError]) -> None:
+        """Send the part that the predictor reads."""
+        index = asked.get("tile", 0)
+        try:
+            part, data = _part(tiles[index], asked["part"])
+        except PlaygroundError as error:
+            failures[index] = error
+            self._wire.send({"op": "part-gone"})
+        else:
+            self._wire.send({"op": "part", "part": part}, [data])
 
     def _bound(self, deadline: float) -> None:
         """Let no single read or write wait beyond the deadline, to a quarter of a second.
@@ -208,7 +198,7 @@ class Session:
         except subprocess.TimeoutExpired:
             self.kill()
             status = self.process.wait()
-        self._kill_group()
+        self.process.kill_group()
         # A grandchild may hold the other end open: only this makes sure that nobody waits for it.
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
@@ -239,6 +229,10 @@ class Session:
         """Whether the process has ended."""
         return self.process.poll() is not None
 
+    def is_lost(self) -> bool:
+        """Whether there never was a process, and not for a reason of its own: another one can be tried."""
+        return isinstance(self.process, ForkedProcess) and self.process.is_lost and self.ending is None
+
     def end(self, why: str) -> None:
         """End the process at once, for a reason of the server's."""
         if not self.is_gone():
@@ -248,25 +242,49 @@ class Session:
     def kill(self) -> None:
         """End the process at once."""
         if not self.is_gone():
-            self._kill_group()
-
-    def _kill_group(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.kill_group()
 
     def close(self) -> None:
         """Give the socket back; call it once ``wait`` has returned."""
         self._socket.close()
+        self.process.close()
+
+
+def _address(tile: Tile) -> dict[str, Any]:
+    """Where a tile and its further images come from, and their frames."""
+    told = {"url": tile.url, "frame": _frame(tile)}
+    if len(tile.tiles) > 1:
+        told["others"] = [{"url": other.url, "frame": _frame(other)} for other in tile.tiles[1:]]
+    return told
 
 
 def _frame(tile: Tile) -> dict[str, Any]:
-    frame = {name: getattr(tile, name) for name in ("z", "x", "y", "padding", "size", "bounds", "resolution")}
-    return {name: value for name, value in frame.items() if value is not None}
+    names = ("z", "x", "y", "padding", "size", "bounds", "resolution")
+    frame = {name: getattr(tile, name) for name in names if getattr(tile, name) is not None}
+    if tile.metadata:
+        frame["metadata"] = tile.metadata
+    return frame
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Which of a request's images a part belongs to, and its attribute: "image" is (0, "image"), "1:image" the next."""
+    place, _, attribute = name.rpartition(":")
+    return int(place or 0), attribute
+
+
+def _has(tile: Tile, name: str) -> bool:
+    return _place(name)[0] < len(tile.tiles)
+
+
+def load_part(tile: Tile, name: str) -> Any:
+    """One part of a tile, or of its further images, made if it is not there yet; None where there is no such image."""
+    place, attribute = _place(name)
+    return getattr(tile.tiles[place], attribute) if place < len(tile.tiles) else None
 
 
 def _part(tile: Tile, name: str) -> tuple[dict[str, Any], Any]:
     """One part of a tile for the wire: what describes it, and its bytes."""
-    value = getattr(tile, name)
+    value = load_part(tile, name)
     if isinstance(value, np.ndarray) and value.ndim > 1:
         value = np.ascontiguousarray(value)
         part = {"name": name, "length": value.nbytes, "shape": value.shape, "dtype": value.dtype.str}

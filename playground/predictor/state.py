@@ -82,6 +82,9 @@ class Predictor(Protocol):
     def waiting(self) -> int:
         """How many requests wait for it."""
 
+    def seconds(self) -> float:
+        """How long one prediction has taken lately; 0 before the first."""
+
     def predict(self, tile: Tile) -> Any:
         """What the partner's ``predict(tile)`` returned: a geojson.FeatureCollection, or an OtherResult.
 

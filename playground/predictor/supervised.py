@@ -11,10 +11,14 @@ from collections.abc import Callable
 from typing import Any
 
 from playground.errors import PlaygroundError, PredictorCrashedError, PredictorNotReadyError, PredictorTimeoutError
-from playground.predictor.limits import Limits, Poison, Queue
+from playground.predictor.limits import Limits
+from playground.predictor.nursery import Nursery
+from playground.predictor.poison import Poison
+from playground.predictor.process import PredictorSpec
 from playground.predictor.results import read_result
-from playground.predictor.session import PredictorSpec, Session
+from playground.predictor.session import Session, load_part
 from playground.predictor.state import LOADED, PredictorState, Stateful
+from playground.predictor.turns import Queue, Request
 from playground_interfaces import Tile
 
 logger = logging.getLogger(__name__)
@@ -24,7 +28,7 @@ CRASHES = 3
 LONGEST_REST = 60.0
 
 
-def _nobody(cause: str) -> None:
+def _nobody(what: object) -> None:
     """Observes nothing."""
 
 
@@ -36,6 +40,8 @@ class ProcessPredictor(Stateful):
         limits: how long, how much, how many.
         warmup: a tile to predict before the first request, so that no client pays for lazy loading; None for none.
         observe: told the cause of every restart: crash, exit, timeout, memory, recycled.
+        batched: told the number of tiles of every batch, where the partner's class takes batches.
+        poison: the tiles that ended the predictor; one of its own if not given.
     """
 
     def __init__(
@@ -44,6 +50,9 @@ class ProcessPredictor(Stateful):
         limits: Limits | None = None,
         warmup: Callable[[], Tile] | None = None,
         observe: Callable[[str], None] = _nobody,
+        *,
+        batched: Callable[[int], None] = _nobody,
+        poison: Poison | None = None,
     ) -> None:
         super().__init__()
         self.spec = spec
@@ -55,7 +64,10 @@ class ProcessPredictor(Stateful):
         self._busy_since: float | None = None
         self._eager: list[str] = []
         self._queue = Queue(self.limits.backlog)
-        self._poison = Poison()
+        self._poison = poison or Poison()
+        self._nursery = Nursery(spec.nursery) if spec.nursery else None
+        self._batched = batched
+        self._batches = False
         self._predictions = 0
         self._crashes = 0
         self._rested = 0.0
@@ -78,6 +90,8 @@ class ProcessPredictor(Stateful):
             process.kill()
         if self._supervisor.is_alive():
             self._supervisor.join(5)
+        if self._nursery is not None:
+            self._nursery.close()
 
     def admitted(self) -> contextlib.AbstractContextManager[None]:
         return self._queue.admitted()
@@ -85,32 +99,86 @@ class ProcessPredictor(Stateful):
     def waiting(self) -> int:
         return self._queue.waiting()
 
+    def seconds(self) -> float:
+        return self._queue.seconds()
+
     def predict(self, tile: Tile) -> Any:
         self._poison.check(tile)
-        asked = time.monotonic()
-        deadline = getattr(tile, "deadline", None) or asked + self.limits.predict_seconds
-        with self._queue.admitted(), self._queue.turn(tile, deadline):
-            session = self._ready_session(deadline)
-            began = time.monotonic()
-            self._busy_since = time.time()
-            try:
-                reply, blob = session.predict(tile, self._eager, min(deadline, began + self.limits.predict_seconds))
-            except (PredictorCrashedError, PredictorTimeoutError):
-                if self._state.phase == "stopped":
-                    raise PredictorNotReadyError("this server is shutting down", "try again elsewhere") from None
-                self._poison.add(tile)
-                # Here and not in the supervisor only: the next request must wait for the next process.
-                self._lose(session)
-                raise
-            finally:
-                self._busy_since = None
-            self._crashes = 0
-            self._eager = reply.get("read", self._eager)
-            self._recycle(session)
+        with self._queue.admitted():
+            for part in self._eager:  # made while another tile is predicted, not in this one's turn
+                load_part(tile, part)
+            deadline = getattr(tile, "deadline", None) or time.monotonic() + self.limits.predict_seconds
+            request = Request(tile, deadline, alone=not self._batches or self._poison.is_suspect(tile))
+            with self._queue.turn(request) as mine:
+                if mine:
+                    self._predict(request)
         timing = getattr(tile, "timing", {})
-        timing["queue"] = began - asked
-        timing["predict"] = time.monotonic() - began
-        return read_result(reply, blob)
+        timing["queue"] = request.began - request.asked
+        timing["predict"] = request.ended - request.began
+        answer = request.answer
+        assert answer is not None
+        if isinstance(answer, PlaygroundError):
+            raise answer
+        return read_result(*answer)
+
+    def _predict(self, request: Request) -> None:
+        """Use the turn: hand the tile over, and others along with it where the partner's class takes several."""
+        session = self._ready_session(request.deadline)
+        if not request.alone:
+            seconds = min(self.limits.batch_seconds, (request.deadline - time.monotonic()) / 2)
+            taken = self._queue.company(self.limits.batch_size - 1, seconds)
+            if taken:
+                try:
+                    self._hand_over(session, [request, *taken])
+                except (PredictorCrashedError, PredictorTimeoutError):
+                    if time.monotonic() >= request.deadline:
+                        raise
+                finally:
+                    self._queue.again([each for each in taken if each.answer is None])
+                if request.answer is not None:
+                    return
+                session = self._ready_session(request.deadline)
+        self._hand_over(session, [request])
+
+    def _hand_over(self, session: Session, requests: list[Request]) -> None:
+        """Predict tiles: one, or several at once. Those that could not be predicted together have no answer then."""
+        began = time.monotonic()
+        deadline = min(requests[0].deadline, began + self.limits.predict_seconds)
+        tiles = [each.tile for each in requests]
+        self._busy_since = time.time()
+        if self._batches:
+            self._batched(len(tiles))
+        try:
+            answers = (
+                session.predict_batch(tiles, self._eager, deadline)
+                if len(tiles) > 1
+                else [session.predict(tiles[0], self._eager, deadline)]
+            )
+        except (PredictorCrashedError, PredictorTimeoutError) as error:
+            if self._state.phase == "stopped":
+                raise PredictorNotReadyError("this server is shutting down", "try again elsewhere") from None
+            if len(tiles) > 1:
+                self._poison.suspect(tiles)
+            elif isinstance(error, PredictorCrashedError) or deadline - began > self.limits.predict_seconds / 2:
+                # A tile whose deadline was near when its turn came did not hang the predictor.
+                self._poison.add(tiles[0])
+            # Here and not in the supervisor only: the next request must wait for the next process.
+            self._lose(session)
+            raise
+        finally:
+            self._busy_since = None
+        self._crashes = 0
+        if len(tiles) == 1:
+            self._poison.clear(tiles[0])
+        if answers is None:
+            return
+        ended = time.monotonic()
+        for each, answer in zip(requests, answers, strict=True):
+            each.began, each.ended, each.answer = began, ended, answer
+        self._queue.answered(requests, ended - began)
+        if not isinstance(answers[0], PlaygroundError):
+            self._eager = answers[0][0].get("read", self._eager)
+        self._recycle(session, len(tiles))
 
     def _ready_session(self, deadline: float) -> Session:
         session = self._session
@@ -130,9 +198,9 @@ class ProcessPredictor(Stateful):
         error.retry_after = max(1.0, self._rested - time.monotonic())
         return error
 
-    def _recycle(self, session: Session) -> None:
+    def _recycle(self, session: Session, predictions: int) -> None:
         """End a process that has had its share, between two requests."""
-        self._predictions += 1
+        self._predictions += predictions
         if self.limits.max_requests and self._predictions >= self.limits.max_requests:
             session.end("recycled")
         elif self.limits.memory_mb and session.memory_mb() > self.limits.memory_mb:
@@ -151,7 +219,7 @@ class ProcessPredictor(Stateful):
         """Keep one process alive. One thread does it from start to end, because the process dies with this thread."""
         while self._state.phase not in ("failed", "stopped"):
             try:
-                session = Session(self.spec)
+                session = Session(self.spec, self._nursery)
             except (OSError, PlaygroundError) as error:
                 self._set(phase="failed", error=str(error))
                 return
@@ -187,6 +255,10 @@ class ProcessPredictor(Stateful):
         if ready:
             self._ended(session, how, said)
             return
+        if phase != "failed" and session.is_lost():
+            logger.warning("the process that held the model ended while %s; starting another", phase)
+            self._crashes += 1
+            return
         if phase != "failed":
             took = f"within {self.limits.load_seconds:g} seconds" if session.ending == "timeout" else ""
             how = f"was not done {phase} {took}" if took else f"{how} while {phase}"
@@ -203,13 +275,19 @@ class ProcessPredictor(Stateful):
             if head["phase"] != "ready":
                 self._set(phase=head["phase"])
                 continue
-            self._set(python=head["python"], phase="warming" if self._warmup else self._state.phase)
+            self._set(python=head["python"], pid=head["pid"], phase="warming" if self._warmup else self._state.phase)
+            if head["batches"] and self.limits.batch_size > 1 and not self._batches:
+                self._batches = True
+                self._queue.grow(self.limits.batch_size - 1)
             return self._warmup is None or self._warm_up(session, self._warmup())
         return False
 
     def _warm_up(self, session: Session, tile: Tile) -> bool:
+        until = time.monotonic() + self.limits.load_seconds
         try:
-            reply, _ = session.predict(tile, [], time.monotonic() + self.limits.load_seconds)
+            reply, _ = session.predict(tile, [], until)
+            if self._batches:
+                session.predict_batch([tile, tile], [], until)
         except (PredictorCrashedError, PredictorTimeoutError):
             return False
         if reply["op"] == "raised":

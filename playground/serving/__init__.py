@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from flask import Blueprint, Flask
 
 from playground.registry import load
-from playground.serving import correlation, cors, endpoints, errors, guard, manners, state, watch
-from playground.serving.pages import recent
+from playground.serving import correlation, cors, endpoints, errors, guard, manners, recent, state, watch
 from playground.serving.state import Service
 
 BLUEPRINTS = {
     "predictions": "playground.serving.predictions:blueprint",
+    "process": "playground.serving.process:blueprint",
+    "jobs": "playground.serving.jobs:blueprint",
+    "describe": "playground.serving.describe:blueprint",
+    "docs": "playground.serving.docs:blueprint",
     "health": "playground.serving.health:blueprint",
     "pages": "playground.serving.pages:blueprint",
     "monitoring": "playground.serving.monitoring:blueprint",
 }
 """Groups of endpoints; the next one is one module and one line here."""
 
-PER_PREDICTOR = ("predictions", "pages")
+PER_PREDICTOR = ("predictions", "process", "jobs", "describe", "pages")
 """Those that each of several predictors has below its own address, too."""
 
 MAX_BODY = 32 * 1024 * 1024
 """Bytes: what App Engine lets through."""
+
+
+class App(Flask):
+    """Flask, for views that are plain functions: it asks of each view and each hook whether it is a coroutine."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
 
 
 def create_app(services: Sequence[Service]) -> Flask:
@@ -32,7 +43,7 @@ def create_app(services: Sequence[Service]) -> Flask:
     Args:
         services: the first answers at /predict; each that has an address of its own (PREDICTORS), below it.
     """
-    app = Flask("playground", static_folder=None)
+    app = App("playground", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.url_map.strict_slashes = False  # an address with a slash at its end is the same address, with no redirect
     app.url_map.merge_slashes = False

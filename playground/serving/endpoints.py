@@ -11,6 +11,7 @@ from flask import Flask, Response, current_app, request
 from playground.errors import SettingsError
 from playground.registry import load
 from playground.serving.json import json_response
+from playground.serving.openapi.operation import document_as, operation
 from playground.settings import RunningSettings
 from playground.settings.kinds import is_path_part
 
@@ -82,8 +83,14 @@ def states() -> dict[str, Any]:
 
 
 def _view(endpoint: Endpoint) -> Any:
+    @operation(
+        "Endpoints of the team",
+        takes={"application/json": {}} if {"POST", "PUT"} & set(endpoint.methods) else None,
+        gives={"application/json": {}},
+        errors=(400, 413, 415, 500),
+    )
     def view() -> Response:
         answer = endpoint.respond(request.get_json() if request.get_data() else None)
         return answer if isinstance(answer, Response) else json_response(answer)
 
-    return view
+    return document_as(view, type(endpoint).__doc__ or type(endpoint).__name__)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import math
+from typing import Any
 
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
@@ -60,7 +61,7 @@ OUTCOME: dict[type[errors.PlaygroundError], str] = {
 """In metrics and logs; beside these: ok, empty (no features), refused (HTTP's own 4xx), error (nobody foresaw it)."""
 
 HINTS = {
-    400: "see docs/client.md for what each endpoint takes",
+    400: "see /docs/ for what each endpoint takes",
     404: "see / for the endpoints",
     405: "the Allow header says which methods this address takes",
     406: "name one of these in the Accept header, or */*",
@@ -80,16 +81,20 @@ def outcome_of(error: errors.PlaygroundError) -> str:
     return next((OUTCOME[kind] for kind in type(error).__mro__ if kind in OUTCOME), "error")
 
 
-def error_response(status: int, message: str, hint: str, retry_after: float | None = None) -> Response:
-    """An error in the shape that every status has."""
+def error_body(status: int, message: str, hint: str) -> dict[str, Any]:
+    """The shape that every error has."""
     now = datetime.datetime.now(datetime.timezone.utc)
-    body = {
+    return {
         "message": message,
         "hint": hint or HINTS.get(status, ""),
         "correlationId": correlation_id(),
         "timestamp": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
-    response = json_response(body, status)
+
+
+def error_response(status: int, message: str, hint: str, retry_after: float | None = None) -> Response:
+    """An error in the shape that every status has."""
+    response = json_response(error_body(status, message, hint), status)
     if status in (409, 429, 503):
         response.headers["Retry-After"] = str(math.ceil(retry_after or 1))
     return response

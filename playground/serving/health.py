@@ -7,12 +7,14 @@ import datetime
 import time
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from playground.serving import guard
 from playground.serving.endpoints import states as endpoints_states
 from playground.serving.json import json_response
 from playground.serving.lifecycle import is_draining
+from playground.serving.openapi import operation
+from playground.serving.openapi.schemas import Alive, Readiness
 from playground.serving.state import Service, service, services
 
 blueprint = Blueprint("health", __name__)
@@ -21,14 +23,21 @@ blueprint = Blueprint("health", __name__)
 @blueprint.get("/-/alive")
 @blueprint.get("/liveness_check")
 @blueprint.get("/ping")
+@operation("Health", gives={"application/json": Alive})
 def alive() -> Response:
     """200 as long as the server answers, whatever the predictor does."""
     return json_response({"status": "alive"})
 
 
+def is_ready() -> bool:
+    """Whether a tile that is sent now can be predicted, by each predictor that the request's address stands for."""
+    meant = (service(),) if "." in (request.blueprint or "") else services()
+    return all(each.predictor.state().phase in ("ready", "busy") for each in meant) and not is_draining()
+
+
 @blueprint.get("/-/ready")
 @blueprint.get("/readiness_check")
-@blueprint.get("/api/v1/health")
+@operation("Health", gives={200: {"application/json": Readiness}, 503: {"application/json": Readiness}})
 def ready() -> Response:
     """200 only when every predictor can take a tile; the body says what each does, since when, and what went wrong."""
     told = [readiness_of(each) for each in services()]
@@ -54,9 +63,3 @@ def readiness_of(one: Service) -> dict[str, Any]:
     if one.settings.metadata:
         told["metadata"] = one.settings.metadata
     return told
-
-
-@blueprint.get("/version")
-def version() -> Response:
-    """Which service, predictor and playground this is."""
-    return json_response(service().description)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from playground.predictor import Predictor
+from playground.serving import connections
 
 SLOTS = 4096
 """Bytes of shared memory: the first tells whether the server drains, the others which workers have loaded."""
@@ -26,6 +27,12 @@ RELOAD_SECONDS = 600.0
 
 _shared = mmap.mmap(-1, SLOTS)
 _slot = 0
+_generation = 0
+
+
+def generation() -> int:
+    """How often the server had been reloaded when this worker was started: what is shared, is with the same ones."""
+    return _generation
 
 
 def is_draining() -> bool:
@@ -38,6 +45,7 @@ def post_fork(server: Any, worker: Any) -> None:
     global _slot  # noqa: PLW0603 - which worker this process is, is a fact of the process
     _slot = 1 + worker.age % (SLOTS - 1)
     _shared[_slot] = 0
+    connections.install(worker)
 
 
 def when_ready(server: Any) -> None:
@@ -59,6 +67,8 @@ def when_ready(server: Any) -> None:
 
 def on_reload(server: Any) -> None:
     """gunicorn's hook in the master on SIGHUP: the old workers go on until the new ones have loaded."""
+    global _generation  # noqa: PLW0603 - the workers that are forked from now on have another one
+    _generation += 1
     newest = server.worker_age
     manage = type(server).manage_workers
 

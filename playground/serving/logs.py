@@ -5,6 +5,7 @@ Configured by gunicorn.conf.py, through ``logger_for``; everything else uses the
 
 from __future__ import annotations
 
+import collections
 import datetime
 import io
 import json
@@ -28,6 +29,7 @@ STDOUT, STDERR = 1, 2
 """File descriptors."""
 LONGEST = 240_000
 """Bytes of a line; Cloud Logging takes 256 kB an entry, what it adds itself included."""
+UTC = datetime.timezone.utc
 JSON_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
 URL = re.compile(r"\w+://[^\s\"'<>]+")
 DATA = re.compile(r"[A-Za-z0-9+/=_-]{512,}|\bb'(?:\\.|[^'\\]){512,}'|\bb\"(?:\\.|[^\"\\]){512,}\"")
@@ -75,10 +77,10 @@ class JsonFormatter(_Formatter):
         self.project = project
 
     def format(self, record: logging.LogRecord) -> str:
-        moment = datetime.datetime.fromtimestamp(record.created, datetime.timezone.utc)
+        moment = datetime.datetime.fromtimestamp(record.created, UTC)
         entry: dict[str, Any] = {
             "severity": severity(record.levelno),
-            "time": moment.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "time": f"{moment.isoformat(timespec='microseconds')[:26]}Z",
             "message": clean(_message(record)),
             "logger": record.name,
             "process": record.process,
@@ -96,7 +98,10 @@ class JsonFormatter(_Formatter):
 
     def _of_request(self) -> dict[str, Any]:
         told: dict[str, Any] = {"correlationId": correlation_id()}
-        trace = read_trace(request.headers)
+        environ = request.environ
+        trace = None
+        if "HTTP_X_CLOUD_TRACE_CONTEXT" in environ or "HTTP_TRACEPARENT" in environ:
+            trace = read_trace(request.headers)
         if trace:
             name = f"projects/{self.project}/traces/{trace.trace_id}" if self.project else trace.trace_id
             told["logging.googleapis.com/trace"] = name
@@ -108,6 +113,8 @@ class JsonFormatter(_Formatter):
 
 def severity(level: int) -> str:
     """Cloud Logging's word for a level of Python's."""
+    if level == logging.INFO:
+        return "INFO"
     names = ((50, "CRITICAL"), (40, "ERROR"), (30, "WARNING"), (20, "INFO"), (1, "DEBUG"))
     return next((name for floor, name in names if level >= floor), "DEFAULT")
 
@@ -156,22 +163,47 @@ def _cut(key: str, value: object, keep: int) -> object:
 
 
 class LineHandler(logging.Handler):
-    """Writes each record in one call, so that the lines of several processes stay whole, and always in UTF-8."""
+    """Writes each record in one call, so that the lines of several processes stay whole, and always in UTF-8.
+
+    A thread that finds another one writing leaves its line with that one and goes on: with a lock around the write, as
+    logging has it, threads queue there, and each turn costs two switches between them.
+    """
 
     def __init__(self, descriptor: int, formatter: logging.Formatter) -> None:
         super().__init__()
         self.descriptor = descriptor
         self.setFormatter(formatter)
+        self._start_anew()
+        os.register_at_fork(after_in_child=self._start_anew)  # a worker must not wait for a thread of the master's
+
+    def _start_anew(self) -> None:
+        self._lines: collections.deque[bytes] = collections.deque()
+        self._writing = threading.Lock()
+
+    def createLock(self) -> None:  # noqa: N802 - logging names it so
+        """None: the lock of ``emit`` is enough."""
+        self.lock = None
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            rest = memoryview((self.format(record) + "\n").encode("utf-8", "replace"))
-            while rest:
-                rest = rest[os.write(self.descriptor, rest) :]
-        except OSError:
-            pass  # nobody reads the log: no reason to fail a request
+            self._lines.append((self.format(record) + "\n").encode("utf-8", "replace"))
         except Exception:  # noqa: BLE001 - as logging's own handlers do
             self.handleError(record)
+        # Looked at again after each turn: a line may have come between the last look and the end of the turn.
+        while self._lines and self._writing.acquire(blocking=False):
+            try:
+                self._write()
+            finally:
+                self._writing.release()
+
+    def _write(self) -> None:
+        while self._lines:
+            rest = memoryview(self._lines.popleft())
+            try:
+                while rest:
+                    rest = rest[os.write(self.descriptor, rest) :]
+            except OSError:
+                pass  # nobody reads the log: no reason to fail a request
 
 
 class LoggedStream(io.TextIOBase):
@@ -214,6 +246,11 @@ def configure(formatter: logging.Formatter, level: int) -> None:
     root.setLevel(max(level, logging.INFO))
     logging.getLogger("playground").setLevel(level)
     logging.captureWarnings(True)
+    # No form names the line of code or the thread, so nobody looks for them; these are logging's own switches.
+    logging._srcfile = None
+    logging.logThreads = logging.logMultiprocessing = False
+    if hasattr(logging, "logAsyncioTasks"):
+        logging.logAsyncioTasks = False
     if isinstance(formatter, JsonFormatter):
         sys.stdout = LoggedStream("stdout", STDOUT, logging.INFO)
         sys.stderr = LoggedStream("stderr", STDERR, logging.WARNING)

@@ -7,7 +7,7 @@ from flask import Flask, Response, request
 from playground.serving import compression, idempotency
 from playground.settings import RunningSettings
 
-FRESH = ("health.alive", "health.ready", "monitoring.metrics")
+FRESH = ("health.alive", "health.ready", "describe.health", "monitoring.metrics")
 """Endpoints that tell how things are at this moment."""
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 """Seconds."""
 STEPS = ("fetch", "queue", "predict", "decode", "encode", "format")
+BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256)
+"""Tiles."""
 SAMPLE_SECONDS = 1.0
 """How old the numbers may be that are read from time to time: readiness, the queue, tiles."""
 
@@ -82,6 +84,12 @@ class Metrics:
         self._workers = gauge("workers", "Server processes, each with its predictor.")
         restarts = counter("predictor_restarts_total", "Predictor processes that ended and were replaced.", "cause")
         self._restarts = _Children(restarts)
+        self._batch = Histogram(
+            "playground_batch_size",
+            "Tiles handed to a predictor at once, where it takes several.",
+            registry=registry,
+            buckets=BATCHES,
+        )
         self._features = counter("features_total", "Features in answers.")
         self._repairs = _Children(counter("repairs_total", "Features repaired.", "kind"))
         self._dropped = _Children(counter("dropped_total", "Features left out of answers.", "kind"))
@@ -126,6 +134,10 @@ class Metrics:
     def restarted(self, cause: str) -> None:
         """Count a predictor process that ended: crash, exit, timeout, memory, recycled."""
         self._restarts[cause].inc()
+
+    def batched(self, tiles: int) -> None:
+        """Count what was handed to the predictor at once."""
+        self._batch.observe(tiles)
 
     def follow(self, name: str, services: Sequence[Service]) -> None:
         """From now on, look at the predictors and the tiles once a second; a thread of this process does it."""

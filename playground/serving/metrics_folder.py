@@ -1,4 +1,7 @@
-"""Where the workers of one server keep the numbers that they share: gunicorn's hooks make it and take it away."""
+"""Where the workers of one server keep what they share: gunicorn's hooks make it and take it away.
+
+Besides the numbers, the tiles that ended a predictor, and the socket of the process that holds the model for all.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,11 @@ def on_starting(server: Any) -> None:
     """A new folder for each start, in memory where there is a file system for that; a reload keeps it."""
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
     os.environ[VARIABLE] = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=memory)
+
+
+def folder() -> Path | None:
+    """Where it is; None in a process that no such server has started."""
+    return Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import base64
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import msgspec
 
-from playground.errors import ImageError, PayloadError
+from playground.errors import PayloadError
+from playground.serving.process_payload import read_base64
 
 FORMS = (
     'send {"z", "x", "y"}, or {"lon", "lat"}, or {"bbox"}, or {"geometry"}, or {"image": base64}, or {"url"}, '
     "or the image itself as the body"
 )
+
+GROUPS = {
+    "z, x and y": ("z", "x", "y"),
+    "lon and lat": ("lon", "lat"),
+    "image": ("image",),
+    "url": ("url",),
+    "bbox": ("bbox",),
+    "geometry": ("geometry",),
+}
+"""The forms of a payload: the name of each, and its keys."""
 
 
 class _Where(msgspec.Struct, forbid_unknown_fields=True):
@@ -59,6 +69,12 @@ _decoder = msgspec.json.Decoder(PredictPayload)
 _text_decoder = msgspec.json.Decoder(_TextPayload)
 
 
+def one_form(payload: type) -> Any:
+    """The type, with what its schema cannot say: that the keys of exactly one form are there."""
+    forms = [{"title": name, "required": list(keys)} for name, keys in GROUPS.items()]
+    return Annotated[payload, msgspec.Meta(extra_json_schema={"oneOf": forms})]
+
+
 def read_payload(body: bytes) -> PredictPayload:
     """The payload of a JSON body.
 
@@ -74,14 +90,7 @@ def read_payload(body: bytes) -> PredictPayload:
         payload = _lenient(body, error)
     except (msgspec.DecodeError, RecursionError) as error:
         raise PayloadError(f"the body is not JSON: {error}", FORMS) from error
-    groups: dict[str, tuple[object, ...]] = {
-        "z, x and y": (payload.z, payload.x, payload.y),
-        "lon and lat": (payload.lon, payload.lat),
-        "image": (payload.image,),
-        "url": (payload.url,),
-        "bbox": (payload.bbox,),
-        "geometry": (payload.geometry,),
-    }
+    groups = {name: [getattr(payload, key) for key in keys] for name, keys in GROUPS.items()}
     given = [name for name, values in groups.items() if any(value is not None for value in values)]
     if len(given) != 1:
         raise PayloadError(f"the body has {' and '.join(given) or 'none'} of the forms; one is needed", FORMS)
@@ -96,12 +105,5 @@ def _lenient(body: bytes, error: msgspec.ValidationError) -> PredictPayload:
         given = _text_decoder.decode(body)
     except msgspec.ValidationError:
         raise PayloadError(f"the body is not what /predict takes: {error}", FORMS) from error
-    text = "".join(given.image.split())
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
-    text = text.replace("-", "+").replace("_", "/").rstrip("=")
-    try:
-        image = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except ValueError as base64_error:  # binascii's own, and that of letters beyond ASCII
-        raise ImageError(f"image is not base64: {base64_error}", "encode the image's bytes as base64") from error
+    image = read_base64(given.image)
     return PredictPayload(given.z, given.x, given.y, given.lon, given.lat, given.url, given.bbox, given.geometry, image)

@@ -25,7 +25,10 @@ from playground.serving.joining import Join
 from playground.serving.json import json_response
 from playground.serving.lifecycle import is_draining
 from playground.serving.negotiation import GEOJSON, GEOJSON_SEQ, JSON, NDJSON, media_type_for
-from playground.serving.payload import PredictPayload, read_payload
+from playground.serving.openapi import AnyOf, Binary, operation
+from playground.serving.openapi.samples import sample_address, sample_payloads
+from playground.serving.openapi.schemas import AreaPrediction, FeatureCollection, Prediction
+from playground.serving.payload import PredictPayload, one_form, read_payload
 from playground.serving.state import service
 from playground.serving.stream import AT_A_TIME, SEQUENCES, dump, dump_pieces
 from playground.serving.watch import answered, call
@@ -47,6 +50,18 @@ def refuse_newcomers() -> None:
 
 @blueprint.post("/predict")
 @blueprint.post("/")
+@operation(
+    "Predictions",
+    takes={"application/json": one_form(PredictPayload), "image/*": Binary, "application/octet-stream": Binary},
+    gives={
+        JSON: AnyOf((Prediction, AreaPrediction)),
+        GEOJSON: FeatureCollection,
+        GEOJSON_SEQ: str,
+        NDJSON: str,
+    },
+    errors=(400, 404, 406, 413, 415, 422, 500, 502, 503, 504),
+    examples=sample_payloads,
+)
 def predict() -> Response:
     """Predict the tile, the place, the area or the image of the body, or the image that it names."""
     form = media_type_for(request.environ.get("HTTP_ACCEPT", ""), FORMS)
@@ -77,6 +92,12 @@ def predict_payload(payload: PredictPayload) -> Outcome:
 
 
 @blueprint.get("/predictions/<int(signed=True):z>/<int(signed=True):x>/<int(signed=True):y>.geojson")
+@operation(
+    "Predictions",
+    gives={GEOJSON: FeatureCollection, JSON: FeatureCollection},
+    errors=(400, 404, 406, 422, 500, 502, 503, 504),
+    arguments=sample_address,
+)
 def prediction(z: int, x: int, y: int) -> Response:
     """One tile's FeatureCollection, at an address of its own, so that a map can use the service as a layer."""
     form = media_type_for(request.environ.get("HTTP_ACCEPT", ""), (GEOJSON, JSON))

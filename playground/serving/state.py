@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, current_app, request
 
+from playground import geo
 from playground.pipeline import Pipeline
 from playground.predictor import Predictor
 from playground.settings import RunningSettings
+from playground.settings.description import Description, description_of
 from playground.version import __version__
 
 if TYPE_CHECKING:
@@ -26,6 +29,36 @@ class Service:
     pipeline: Pipeline
     predictor: Predictor
     metrics: Metrics
+
+    @cached_property
+    def told(self) -> Description:
+        """What its team says of it."""
+        return description_of(self.settings.description)
+
+    @property
+    def version(self) -> str:
+        """The service's own, or playground's where nobody gave it one."""
+        return str(self.told.version or __version__)
+
+    @property
+    def images(self) -> tuple[int, int]:
+        """(fewest, most) images of one place that the predictor reads."""
+        told = self.told
+        if told.requirements.number_of_images:
+            return (told.requirements.number_of_images,) * 2
+        if told.family:
+            return (2, 2) if told.family == "change-detection" else (1, 1)
+        return 1, 2
+
+    @property
+    def resolution(self) -> float:
+        """Metres on the ground per pixel of the service's tiles, at 45 degrees of latitude."""
+        return float(2 * geo.HALF_WORLD / 2**self.settings.zoom_level / 256 * math.cos(math.radians(45)))
+
+    @property
+    def seconds(self) -> float:
+        """How long one prediction has taken lately."""
+        return self.predictor.seconds()
 
     @cached_property
     def description(self) -> dict[str, Any]:
@@ -67,8 +100,13 @@ def services() -> tuple[Service, ...]:
 
 def service() -> Service:
     """The service of the current request."""
-    blueprint = request.blueprint or ""
+    return service_of(current_app, request.blueprint or "")
+
+
+def service_of(app: Flask, blueprint: str) -> Service:
+    """The service of the requests that a blueprint answers."""
     if "." not in blueprint:
-        return services()[0]
-    found: Service = current_app.extensions["playground.by_blueprint"][blueprint.partition(".")[0]]
+        first: Service = app.extensions["playground"][0]
+        return first
+    found: Service = app.extensions["playground.by_blueprint"][blueprint.partition(".")[0]]
     return found

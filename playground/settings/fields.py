@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from playground.settings.api_keys import is_api_keys, is_key_hashes
+from playground.settings.description import DescriptionBlock
 from playground.settings.kinds import (
     Block,
     Choice,
@@ -32,6 +33,7 @@ from playground.settings.kinds import (
     is_rate,
     is_secret_line,
     is_service_id,
+    is_url_path,
 )
 from playground.settings.secret import Secret
 
@@ -237,6 +239,39 @@ class PredictorSettings:
         ),
     )
 
+    batch_size: int = field(
+        default=8,
+        metadata=about(
+            "batch_size",
+            Whole(1, 256),
+            "how many waiting tiles go to predict_batch at once, where the class has that method; 1 for one by one",
+        ),
+    )
+    batch_wait_ms: int = field(
+        default=0,
+        metadata=about(
+            "batch_wait_ms",
+            Whole(0, 10_000),
+            "how long a tile waits for others to be predicted with; 0: only those go together that wait anyway",
+            "milliseconds",
+        ),
+    )
+    share_model: bool = field(
+        default=False,
+        metadata=about(
+            "share_model",
+            Switch(),
+            "whether the workers share the memory of one model, loaded once and forked; see docs/partner.md",
+        ),
+    )
+    description: dict[str, Any] | None = field(
+        default=None,
+        metadata=about(
+            "description",
+            DescriptionBlock(),
+            "what /api/v1/describe tells of the service; what is not given is measured (as a variable: JSON)",
+        ),
+    )
     auth: str | None = field(
         default=None,
         metadata=about(
@@ -381,6 +416,14 @@ class RunningSettings(PredictorSettings):
     project_name: str | None = field(
         default=None,
         metadata=about("PROJECT_NAME", Text(ONE_LINE, is_printable), "the Google Cloud project that the service is in"),
+    )
+    url_prefix: str = field(
+        default="",
+        metadata=about(
+            "URL_PREFIX",
+            Text("a path, like /ships", is_url_path),
+            "the path that a proxy in front takes off; X-Forwarded-Prefix of a request wins",
+        ),
     )
     log_format: str = field(
         default="auto",

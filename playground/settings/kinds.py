@@ -250,6 +250,11 @@ def is_project_id(text: str) -> bool:
     return bool(re.fullmatch(r"(?:[a-z0-9.-]+\.[a-z]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]", text))
 
 
+def is_url_path(text: str) -> bool:
+    """Whether ``text`` is the path of a URL, without a slash at its end."""
+    return len(text) <= 200 and bool(re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text)) and "/.." not in text
+
+
 def is_headers(text: str) -> bool:
     """Whether ``text`` holds HTTP headers, see ``read_headers``."""
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from playground.errors import SettingsError
+from playground.settings.description import BlockError
 from playground.settings.fields import (
     REQUIRED,
     About,
@@ -70,10 +71,8 @@ def load_service(path: Path, rules: Sequence[Rule] = ()) -> ServiceSettings:
             definition = known[entry.key][1]
             try:
                 values[entry.key] = definition.kind.check(entry.value)
-            except ValueError:
-                problems.append(
-                    f"{place}: found {entry.found}, allowed: {definition.allowed}{_quotes(entry, definition)}"
-                )
+            except ValueError as error:
+                problems += _problems_of(entry, definition, error, path)
     several, wrong = read_several(values.get("PREDICTORS") or [])
     problems += [f"{path}: {problem}" for problem in wrong]
     for place, definition in _missing(several, lines):
@@ -129,6 +128,8 @@ def load_running(config_path: Path | None, environ: Mapping[str, str]) -> Runnin
         given.add(key)
         try:
             values[attribute] = read()
+        except BlockError as error:
+            problems.extend(f"{place}: {problem}" for problem in error.problems)
         except ValueError:
             found = "***" if isinstance(definition.kind, Hidden) else found
             problems.append(f"{place}: found {found}, allowed: {definition.allowed}")
@@ -195,6 +196,19 @@ def _suggestion(key: str, known: Iterable[str]) -> str:
     return f"; did you mean {plain[near[0]]}?" if near else f", allowed: {', '.join(known)}"
 
 
+def _problems_of(entry: Entry, definition: About, error: ValueError, path: Path) -> Iterator[str]:
+    """What is wrong with an entry: with a block, perhaps several things, each in a line of its own."""
+    if not isinstance(error, BlockError):
+        yield f"{path}:{entry.line}: {entry.key}: found {entry.found}, allowed: {definition.allowed}" + _quotes(
+            entry, definition
+        )
+        return
+    for problem in error.problems:
+        key = f"{entry.key}.{problem}"
+        line = next((inner.line for inner in entry.inner if _is_below(key, inner.key)), entry.line)
+        yield f"{path}:{line}: {key}"
+
+
 def _quotes(entry: Entry, definition: About) -> str:
     """A hint where only the quotes are wrong."""
     if isinstance(definition.kind, Whole | Number) and isinstance(entry.value, str):
@@ -206,6 +220,11 @@ def _quotes(entry: Entry, definition: About) -> str:
     if isinstance(definition.kind, Text) and isinstance(entry.value, bool | int | Decimal):
         return "; put it in quotes" if definition.kind.accepts(entry.raw or "") else ""
     return ""
+
+
+def _is_below(key: str, above: str) -> bool:
+    """Whether one key stands inside another, or is it: a.b.c or a.b[0] in a.b."""
+    return bool(re.match(rf"{re.escape(above)}(?![A-Za-z0-9_-])", key))
 
 
 def _service_id(source: str) -> str:

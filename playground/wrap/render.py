@@ -14,7 +14,7 @@ from playground.settings.fields import defaults_of, settings_of
 from playground.version import __version__
 from playground.wrap.wheel import wheel_bytes
 
-IN_GUNICORN_CONF = ("workers", "backlog", "timeout")
+IN_GUNICORN_CONF = ("workers", "backlog", "timeout", "batch_size")
 
 
 def render_context(settings: ServiceSettings, project: str | None = None) -> dict[str, bytes]:

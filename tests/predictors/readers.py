@@ -53,6 +53,19 @@ class Array(object):
         return found(tile, "array", shape=tile.array.shape, pixel=tile.array[1, 1], valid=tile.valid.sum())
 
 
+class Means(object):
+    """Of several tiles at once, in arrays of its own."""
+
+    def predict(self, tile):
+        return found(tile, "mean", mean=float(tile.array.mean()))
+
+    def predict_batch(self, tiles):
+        results = [self.predict(tile) for tile in tiles]
+        for tile in tiles:
+            tile.array[:] = 255
+        return results
+
+
 class Collection(object):
     def predict(self, tile):
         feature = {"type": "Feature", "geometry": {"type": "Point", "coordinates": (1, float("nan"))}, "properties": {}}
@@ -67,6 +80,35 @@ class Refuses(object):
 class Nothing(object):
     def predict(self, tile):
         return None
+
+
+class Pairs(object):
+    """Several images and what is said of them, with the standard library only."""
+
+    def predict(self, tile):
+        lengths = [len(each.image) for each in tile.tiles]
+        return found(tile, "pairs", lengths=lengths, metadata=tile.metadata, resolutions=tile.tiles[-1].resolution)
+
+
+class Images(object):
+    """Tells what it is given of a request for several images; an image of one colour, 66, is too much for it."""
+
+    def predict(self, tile):
+        if tile.array[0, 0, 0] == 66:
+            raise PredictError("too red")
+        pixels = [each.array[1, 1].tolist() for each in reversed(tile.tiles)]
+        return found(
+            tile,
+            "images",
+            images=len(tile.tiles),
+            first=tile.tiles[0] is tile,
+            pixels=pixels[::-1],
+            heads=[bytes(each.image[1:4]).decode() for each in tile.tiles],
+            metadata=tile.metadata,
+            resolution=tile.resolution,
+            padding=tile.padding,
+            valid=int(tile.valid.sum()),
+        )
 
 
 class Environment(object):

@@ -22,7 +22,7 @@ from playground.serving.rate_limit import RateLimit, client_address
 from playground.settings import RunningSettings
 from playground.settings.kinds import read_rate
 
-__all__ = ["GUARDS", "Guard", "caller", "check", "install", "is_admitted"]
+__all__ = ["GUARDS", "Guard", "caller", "check", "install", "is_admitted", "is_open"]
 
 GUARDS = {
     "none": "playground.serving.guard.nobody:NoGuard",
@@ -32,7 +32,7 @@ GUARDS = {
 }
 """The values of AUTH."""
 
-OPEN = {"health.alive", "health.ready"}
+OPEN = {"health.alive", "health.ready", "describe.health"}
 """Endpoints that ask nobody who he is, and are never limited."""
 
 SHELLS = ("pages.developer_page", "pages.static_file")
@@ -83,7 +83,7 @@ def install(app: Flask, settings: RunningSettings) -> None:
 
     @app.before_request
     def admit() -> None:
-        if request.endpoint in OPEN or _is_shell() or _is_preflight():
+        if _is_open() or _is_preflight():
             return
         try:
             name = guard.admit(request.headers)
@@ -102,7 +102,7 @@ def install(app: Flask, settings: RunningSettings) -> None:
             response.headers["WWW-Authenticate"] = guard.challenge
         if limit:
             limit.tell(response)
-        if settings.auth != "none" and request.endpoint not in OPEN and not _is_shell():
+        if settings.auth != "none" and not _is_open():
             _keep_private(response)
         return response
 
@@ -119,10 +119,14 @@ def is_admitted() -> bool:
     return True
 
 
-def _is_shell() -> bool:
-    """Whether the request is for a page or for a file of one, and not for what it shows."""
+def is_open(endpoint: str) -> bool:
+    """Whether an endpoint asks nobody who he is, whatever the request."""
+    return endpoint in OPEN or endpoint.endswith(SHELLS)
+
+
+def _is_open() -> bool:
     endpoint = request.endpoint or ""
-    return endpoint.endswith(SHELLS) or (endpoint.endswith(FRONT_PAGE) and wants_html())
+    return is_open(endpoint) or (endpoint.endswith(FRONT_PAGE) and wants_html())
 
 
 def _is_preflight() -> bool:

@@ -6,16 +6,18 @@ import os
 import time
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 
 from playground.serving.health import readiness_of
 from playground.serving.json import json_response
+from playground.serving.openapi.operation import operation
 from playground.serving.pages.blueprint import blueprint
-from playground.serving.pages.recent import recent_of
+from playground.serving.recent import recent_of
 from playground.serving.state import Service, service, services
 
 
 @blueprint.get("/map.json")
+@operation("Pages", gives={"application/json": dict[str, Any]})
 def map_facts() -> Response:
     """What the map must know: zoom, padding, what the imagery covers and whose it is, how much may be asked for."""
     found = service()
@@ -23,9 +25,10 @@ def map_facts() -> Response:
     body: dict[str, Any] = {
         "service": found.description,
         "title": title_of(found),
+        "root": to_root(),
         "imagery": imagery_of(found),
-        "images": images_of(found),
-        "resolution": getattr(found, "resolution", None),
+        "images": found.images,
+        "resolution": found.resolution,
         "max_tiles_per_request": settings.max_tiles_per_request,
         "workers": settings.workers,
         "backlog": settings.backlog,
@@ -36,12 +39,14 @@ def map_facts() -> Response:
 
 
 @blueprint.get("/developer.json")
+@operation("Pages", gives={"application/json": dict[str, Any]})
 def developer_facts() -> Response:
     """The predictor's state in the worker that answers, the last requests of all workers, and what is configured."""
     kept = recent_of()
     body = {
         "service": service().description,
         "title": title_of(service()),
+        "root": to_root(),
         "worker": os.getpid(),
         "workers": service().settings.workers,
         "now": time.time(),
@@ -55,16 +60,14 @@ def developer_facts() -> Response:
     return response
 
 
+def to_root() -> str:
+    """The way from a page to the service's own pages: up, where it is that of one of several predictors."""
+    return "../" * len(service().address.strip("/").split("/")) if "." in (request.blueprint or "") else ""
+
+
 def title_of(found: Service) -> str:
     """What people call it."""
-    told = getattr(found, "told", None)
-    title = getattr(told, "title", None)
-    return title if isinstance(title, str) and title else found.settings.predictor_name or found.settings.name
-
-
-def images_of(found: Service) -> list[int]:
-    """How few and how many images the predictor reads at a time."""
-    return list(getattr(found, "images", (1, 1)))
+    return found.told.title or found.settings.predictor_name or found.settings.name
 
 
 def imagery_of(found: Service) -> dict[str, Any] | None:

@@ -11,6 +11,8 @@ from PIL import Image
 from playground import imagery
 from playground.errors import PredictorBusyError
 from playground.pipeline import MAX_PIXELS
+from playground.serving.openapi.operation import Binary, operation
+from playground.serving.openapi.samples import sample_address
 from playground.serving.pages.blueprint import blueprint
 from playground.serving.state import service
 
@@ -26,6 +28,12 @@ _places = threading.BoundedSemaphore(AT_A_TIME)
 
 
 @blueprint.get("/tiles/<int:z>/<int:x>/<int:y>")
+@operation(
+    "Pages",
+    gives={f"image/{kind}": Binary for kind in SHOWN},
+    errors=(400, 404, 502, 503, 504),
+    arguments=sample_address,
+)
 def tile(z: int, x: int, y: int) -> Response:
     """One tile of the service's imagery as it is, at any zoom that it has."""
     found = service()
@@ -44,6 +52,12 @@ def tile(z: int, x: int, y: int) -> Response:
 
 
 @blueprint.post("/preview")
+@operation(
+    "Pages",
+    takes={"image/*": Binary, "application/octet-stream": Binary},
+    gives={"image/jpeg": Binary},
+    errors=(400, 413, 415),
+)
 def preview() -> Response:
     """A picture of an image that browsers do not show, like a GeoTIFF."""
     data = request.get_data()
@@ -62,4 +76,3 @@ def _shown(data: bytes) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=88)
     return buffer.getvalue()
-

@@ -17,6 +17,8 @@ from werkzeug.exceptions import NotFound
 
 from playground.serving.json import json_response
 from playground.serving.negotiation import JSON, wants_html
+from playground.serving.openapi.operation import operation
+from playground.serving.openapi.schemas import FrontPage
 from playground.serving.pages.blueprint import blueprint
 from playground.serving.state import service
 
@@ -28,6 +30,7 @@ FOR_EVER = "public, max-age=31536000, immutable"
 
 
 @blueprint.get("/")
+@operation("About", gives={"application/json": FrontPage, "text/html": str})
 def front_page() -> Response:
     """The map for browsers; for other clients who answers here, and where."""
     if wants_html():
@@ -39,6 +42,9 @@ def front_page() -> Response:
         "layer": "GET /predictions/{z}/{x}/{y}.geojson",
         "ready": "GET /-/ready",
         "alive": "GET /-/alive",
+        "process": "POST /api/v1/process",
+        "describe": "GET /api/v1/describe",
+        "documentation": "GET /docs/",
         "version": "GET /version",
     }
     response = json_response({"service": service().description, "endpoints": endpoints}, media_type=JSON)
@@ -47,6 +53,7 @@ def front_page() -> Response:
 
 
 @blueprint.get("/developer")
+@operation("Pages", gives={200: {"text/html": str}, 308: {"text/html": str}})
 def developer_page() -> Response:
     """What the predictor does, and what was asked lately, for those who look after the service."""
     if request.path.endswith("/"):
@@ -55,6 +62,12 @@ def developer_page() -> Response:
 
 
 @blueprint.get("/static/<version>/<name>")
+@operation(
+    "Pages",
+    gives={"text/javascript": str, "text/css": str, "image/svg+xml": str, "text/html": str},
+    errors=(404,),
+    arguments=lambda _: {"version": version_of_files(), "name": "style.css"},
+)
 def static_file(version: str, name: str) -> Response:
     """A script or style of the pages. The address changes with the files, so browsers keep them for ever."""
     content = files().get(name)

@@ -1,6 +1,6 @@
 """How gunicorn serves the predictor: ``gunicorn --config gunicorn.conf.py app:APP``, in the partner's folder.
 
-WORKERS, BACKLOG and TIMEOUT in the environment win over the three numbers below.
+WORKERS, BACKLOG, TIMEOUT and BATCH_SIZE in the environment win over the four numbers below.
 """
 
 import os
@@ -34,9 +34,10 @@ backlog = 2048
 _deadline = boot.number("timeout", 3600)
 timeout = max(120, 2 * _deadline)
 
-# As many threads as requests can wait, and some more, so that health checks and refusals are answered while all wait.
+# As many threads as requests can wait or be predicted together, and some more, so that health checks and refusals are
+# answered while all wait.
 worker_class = "gthread"
-threads = _waiting + 8
+threads = _waiting + boot.number("batch_size", 8) + 7
 
 bind = f"0.0.0.0:{os.environ.get('PORT') or '8080'}"
 

@@ -1,4 +1,4 @@
-"""The last requests, and the last lines of the log, of all workers: each writes files of its own, any reads them all."""
+"""The last requests, and the last lines of the log, of all workers: each writes files, any reads all."""
 
 from __future__ import annotations
 
@@ -148,4 +148,3 @@ def install(app: Flask, keep_log: bool) -> None:
 
 def _line(entry: dict[str, Any]) -> bytes:
     return orjson.dumps(entry, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
-
