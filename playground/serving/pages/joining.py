@@ -99,7 +99,6 @@ def join_tiles(tiles: list[JoinedTile], zoom: int, padding: int) -> list[Feature
         PayloadError: a feature that cannot be read; too many positions; a tile that is there twice, or does not exist.
     """
     whole = geo.Tile(0, 0, zoom)
-    columns = 2**zoom
     done: list[Feature] = []
     parts: list[tuple[Key, Feature, shapely.Geometry]] = []
     keys: set[Key] = set()
@@ -110,16 +109,17 @@ def join_tiles(tiles: list[JoinedTile], zoom: int, padding: int) -> list[Feature
         positions += int(shapely.get_num_coordinates(shapes).sum()) if len(shapes) else 0
         if positions > MOST_POSITIONS:
             raise PayloadError(f"there are more than {MOST_POSITIONS:,} positions", "join fewer tiles at a time")
-        for feature, shape in zip(tile.features, _to_units(shapes, whole, columns, key), strict=True):
+        for feature, shape in zip(tile.features, _to_units(shapes, whole, key), strict=True):
             west, north, east, south = shapely.bounds(shape)
             if west > 0 and north > 0 and east < SIDE and south < SIDE:
                 done.append(feature)
-            elif shapely.get_dimensions(shape) < 2 or not shapely.is_valid(shape):
+            elif shapely.get_dimensions(shape) < 2:
                 middle = shapely.get_coordinates(shapely.point_on_surface(shape))[0]
                 if (middle >= 0).all() and (middle < SIDE).all():
                     done.append(feature)
             else:
-                own = shapely.intersection(shape, shapely.box(0, 0, SIDE, SIDE))
+                valid = shape if shapely.is_valid(shape) else shapely.make_valid(shape)
+                own = shapely.intersection(valid, shapely.box(0, 0, SIDE, SIDE))
                 if own.area > 0:
                     corner = np.array(key) * SIDE
                     moved = shapely.set_coordinates(own, shapely.get_coordinates(own) + corner)
@@ -152,13 +152,17 @@ def _shapes(tile: JoinedTile) -> Shapes:
     return shapes
 
 
-def _to_units(shapes: Shapes, whole: geo.Tile, columns: int, key: Key) -> Shapes:
-    """Shapes in units from their tile's corner; those beyond the antimeridian brought to the tile."""
+def _to_units(shapes: Shapes, whole: geo.Tile, key: Key) -> Shapes:
+    """Shapes in units from their tile's corner, whichever side of the antimeridian they are told on."""
+
+    columns = 2**whole.z
 
     def to_units(lnglat: geo.FloatArray) -> geo.FloatArray:
         latitudes = np.clip(lnglat[:, 1], -89.0, 89.0)
         x, y = geo.pixel_of_lnglat(whole, lnglat[:, 0], latitudes, 1, 0)
-        x, y = x * columns - key[0], y * columns - key[1]
+        x, y = x - key[0], y - key[1]
+        if columns > 2:  # what the antimeridian has cut is one again
+            x -= columns * np.round((x - 0.5) / columns)
         return np.round(np.column_stack((x, y)) * SIDE, 3)
 
     moved: Shapes = np.asarray(shapely.transform(shapes, to_units), dtype=object)

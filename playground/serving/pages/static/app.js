@@ -98,7 +98,7 @@ class App {
     for (const each of predictors) $("predictor").append(new Option(each.name, each.address, false, each.address === service.address));
     $("predictor").addEventListener("change", (event) => location.assign(`${root}${event.target.value.slice(1)}/`));
     for (const link of document.querySelectorAll('.foot a[href="docs/"]')) link.href = `${root}docs/`;
-    $("change").hidden = images[1] < 2;
+    $("change").hidden = images[0] < 2;
     if (!this.facts.imagery) {
       for (const id of ["draw", "view", "copy-qgis"]) $(id).hidden = true;
       $("advice").textContent = "This service has no imagery of its own: drop an image here to predict it.";

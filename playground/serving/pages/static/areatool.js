@@ -160,7 +160,7 @@ export class AreaTool {
     } catch (error) {
       sayError(error);
     }
-    const report = sumOfReports(run.reports());
+    const report = { ...sumOfReports(run.reports()), tiles: run.answers.size, joined: this.app.results.entries.length };
     showAnswer({ total: performance.now() - began }, report, "Area");
     if (run.failed.size) {
       const { error, tile } = [...run.failed.values()][0];

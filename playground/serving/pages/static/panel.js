@@ -83,7 +83,7 @@ export function showAnswer(timing, report, title = "Time") {
   const steps = STEPS.filter(([key]) => timing?.[key] !== undefined).map(([key, name, colour]) => ({ name, colour, value: timing[key] }));
   const sum = steps.reduce((total, step) => total + step.value, 0);
   const rest = (timing?.total ?? sum) - sum;
-  if (timing && rest > 0.05 * timing.total) steps.push({ name: "other", colour: "#b9c2cc", value: rest });
+  if (steps.length && rest > 0.05 * timing.total) steps.push({ name: "other", colour: "#b9c2cc", value: rest });
   $("total").textContent = timing?.total === undefined ? "" : milliseconds(timing.total);
   $("bar").hidden = $("steps").hidden = !steps.length;
   $("bar").setAttribute("aria-label", steps.map((step) => `${step.name} ${milliseconds(step.value)}`).join(", "));

@@ -38,7 +38,9 @@ export function reportInWords(report) {
   const kept = report.features_out ?? 0;
   const dropped = Object.entries(report.dropped ?? {}).filter(([, count]) => count);
   const repairs = Object.entries(report.repairs ?? {}).filter(([, count]) => count);
-  if (report.features_in !== undefined) {
+  if (report.joined !== undefined) {
+    lines.push({ text: `The predictor found ${many(report.features_in, "object")} on ${many(report.tiles, "tile")}; joined where tiles cut them, they are ${report.joined.toLocaleString("en")}.` });
+  } else if (report.features_in !== undefined) {
     lines.push({ text: `The predictor found ${many(report.features_in, "object")}; ${kept === report.features_in ? (kept === 1 ? "it is shown." : "all are shown.") : `${kept.toLocaleString("en")} are left.`}` });
   }
   for (const [kind, count] of repairs) lines.push({ text: `Repaired: ${count.toLocaleString("en")} ${REPAIRS[kind] ?? plain(kind)}.`, note: true });
