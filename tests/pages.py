@@ -1,4 +1,4 @@
-"""The pages in a real Chromium, for tests and screenshots: the water demo served, and a page that tells what is wrong."""
+"""The pages in a real Chromium, for tests and screenshots: the water demo, and pages that tell what goes wrong."""
 
 from __future__ import annotations
 
@@ -52,6 +52,11 @@ def opened(browser: Any, address: str, viewport: dict[str, int] = DESKTOP, **con
     finally:
         made.close()
     assert wrong == []
+
+
+def tell(words: str) -> None:
+    """A measured figure, for who looks at the tests' output: `pytest -s`."""
+    sys.stderr.write(f"{words}\n")
 
 
 def is_wrong(message: Any) -> bool:

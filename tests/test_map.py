@@ -8,7 +8,7 @@ import re
 
 import pytest
 import rfc7946
-from pages import DESKTOP, EUROPE, PHONE, in_words, opened, start_water
+from pages import DESKTOP, EUROPE, PHONE, in_words, opened, start_water, tell
 
 pytestmark = pytest.mark.browser
 SIZES = [pytest.param(DESKTOP, id="desktop"), pytest.param(PHONE, id="phone")]
@@ -50,7 +50,7 @@ def test_a_click_predicts_draws_and_tells(browser, water, size):
         assert page.evaluate("app.results.collection().features.length") > 0
         page.wait_for_url(re.compile("tile=5/"))
         painted = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-        print(f"first paint {painted:.0f} ms")
+        tell(f"first paint after {painted:.0f} ms")
         assert painted < 1000
     assert all(url.startswith((water.url, "data:", "blob:", "about:")) for url in requested)
 
@@ -251,10 +251,8 @@ def test_five_thousand_polygons_pan_smoothly(browser, water):
             page.mouse.move(300 + 200 * math.sin(step / 20), 300 + 150 * math.sin(step / 13))
         count, seconds = page.evaluate("[counted.count, (performance.now() - counted.began) / 1000]")
         page.mouse.up()
-        filtering = page.evaluate(
-            "() => { const from = performance.now(); app.results.least = 0.5; app.results.filter(); return performance.now() - from; }"
-        )
-        print(f"5,000 polygons: {count / seconds:.0f} frames a second while panning, filtered in {filtering:.0f} ms")
+        filtering = page.evaluate(FILTER)
+        tell(f"5,000 polygons: {count / seconds:.0f} frames a second while panning, filtered in {filtering:.0f} ms")
         assert count / seconds > 15  # 30 and more on a machine that nobody else uses
         assert in_words(page, "#count") == "2,500 of 5,000 objects"
 
@@ -268,6 +266,12 @@ MANY = """() => {
     return { type: "Feature", geometry, properties: { category: `c${i % 5}`, confidence: (i % 100) / 100 } };
   });
   app.results.add(features);
+}"""
+FILTER = """() => {
+  const from = performance.now();
+  app.results.least = 0.5;
+  app.results.filter();
+  return performance.now() - from;
 }"""
 COUNT = """() => {
   window.counted = { count: 0, began: performance.now() };

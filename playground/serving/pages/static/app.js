@@ -355,7 +355,8 @@ async function start() {
   quiet();
   const app = new App(facts);
   window.app = app; // for a look from the browser's console
-  watch(facts.root, () => true);
+  watch(facts.root);
+  addEventListener("hashchange", () => location.reload()); // another link into the same page; our own changes fire none
   app.resume();
 }
 

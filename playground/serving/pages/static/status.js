@@ -87,7 +87,7 @@ async function look() {
 }
 
 /** Watch the predictor from now on: the chip in the panel, and words above the map until it is ready. */
-export async function watch(toRoot, useKey) {
+export async function watch(toRoot) {
   root = toRoot;
   let waited = false;
   for (;;) {
@@ -101,7 +101,7 @@ export async function watch(toRoot, useKey) {
     } else {
       waited = true;
       let error = last.error;
-      if (phase === "failed" && useKey()) error = (await getJson("developer.json").catch(() => null))?.ready.error ?? error;
+      if (phase === "failed") error = (await getJson("developer.json").catch(() => null))?.ready.error ?? error;
       const words = `${phaseInWords(phase)}${elapsed === undefined ? "" : `, for ${secondsInWords(elapsed)}`}`;
       say(phase === "failed" ? "error" : "wait", words, error || (status === "draining" ? "this server is shutting down" : ""));
     }
