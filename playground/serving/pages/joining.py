@@ -163,7 +163,7 @@ def _to_units(shapes: Shapes, whole: geo.Tile, key: Key) -> Shapes:
         x, y = x - key[0], y - key[1]
         if columns > 2:  # what the antimeridian has cut is one again
             x -= columns * np.round((x - 0.5) / columns)
-        return np.round(np.column_stack((x, y)) * SIDE, 3)
+        return np.round(np.column_stack((x, y)) * SIDE, 6)
 
     moved: Shapes = np.asarray(shapely.transform(shapes, to_units), dtype=object)
     return moved
