@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 import threading
 
+import msgspec
 from flask import Response, request
 from PIL import Image
 
 from playground import imagery
-from playground.errors import PredictorBusyError
+from playground.errors import PayloadError, PredictorBusyError
 from playground.pipeline import MAX_PIXELS
 from playground.serving.openapi.operation import Binary, operation
-from playground.serving.openapi.samples import sample_address
+from playground.serving.openapi.samples import sample_address, sample_image
 from playground.serving.pages.blueprint import blueprint
 from playground.serving.state import service
 
@@ -51,16 +52,28 @@ def tile(z: int, x: int, y: int) -> Response:
     return response
 
 
+class Picture(msgspec.Struct):
+    """An encoded image."""
+
+    image: bytes
+
+
 @blueprint.post("/preview")
 @operation(
     "Pages",
-    takes={"image/*": Binary, "application/octet-stream": Binary},
+    takes={"application/json": Picture, "image/*": Binary, "application/octet-stream": Binary},
     gives={"image/jpeg": Binary},
-    errors=(400, 413, 415),
+    errors=(400, 413),
+    examples=lambda found: {"an image": {"image": sample_image(found)}},
 )
 def preview() -> Response:
     """A picture of an image that browsers do not show, like a GeoTIFF."""
     data = request.get_data()
+    if request.mimetype.endswith("json"):
+        try:
+            data = msgspec.json.decode(data, type=Picture).image
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise PayloadError(f"not what this endpoint takes: {error}", "send an image") from error
     imagery.check_image(data, MAX_PIXELS)
     return Response(_shown(data), content_type="image/jpeg")
 

@@ -29,6 +29,25 @@ KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
+@functools.lru_cache(maxsize=1)
+def files() -> dict[str, bytes]:
+    """The pages' files and Leaflet's, by name."""
+    found = {path.name: path.read_bytes() for path in sorted(STATIC.iterdir()) if path.suffix in (*KINDS, ".html")}
+    leaflet = find_spec("xstatic.pkg.leaflet")
+    for folder in (leaflet.submodule_search_locations or []) if leaflet else []:
+        found |= {name: Path(folder, "data", name).read_bytes() for name in LEAFLET}
+    return found
+
+
+@functools.lru_cache(maxsize=1)
+def version_of_files() -> str:
+    """A word that changes when any of the files does."""
+    digest = hashlib.sha256()
+    for name, content in sorted(files().items()):
+        digest.update(f"{name} {len(content)} ".encode() + content)
+    return digest.hexdigest()[:12]
+
+
 @blueprint.get("/")
 @operation("About", gives={"application/json": FrontPage, "text/html": str})
 def front_page() -> Response:
@@ -76,25 +95,6 @@ def static_file(version: str, name: str) -> Response:
     response = Response(content, content_type=KINDS.get(Path(name).suffix) or mimetypes.guess_type(name)[0])
     response.headers["Cache-Control"] = FOR_EVER if version == version_of_files() else "no-cache"
     return response
-
-
-@functools.lru_cache(maxsize=1)
-def files() -> dict[str, bytes]:
-    """The pages' files and Leaflet's, by name."""
-    found = {path.name: path.read_bytes() for path in sorted(STATIC.iterdir()) if path.suffix in (*KINDS, ".html")}
-    leaflet = find_spec("xstatic.pkg.leaflet")
-    for folder in (leaflet.submodule_search_locations or []) if leaflet else []:
-        found |= {name: Path(folder, "data", name).read_bytes() for name in LEAFLET}
-    return found
-
-
-@functools.lru_cache(maxsize=1)
-def version_of_files() -> str:
-    """A word that changes when any of the files does."""
-    digest = hashlib.sha256()
-    for name, content in sorted(files().items()):
-        digest.update(f"{name} {len(content)} ".encode() + content)
-    return digest.hexdigest()[:12]
 
 
 def _page(name: str) -> Response:
