@@ -140,7 +140,7 @@ def test_a_drawn_area_is_predicted_and_joined(browser, water, size):
         assert "tiles" in in_words(page, "#start")
         total = int(in_words(page, "#start").split()[1])
         page.locator("#start").click()
-        page.locator("#answer h3", has_text="Area").wait_for()
+        page.locator("#answer h3", has_text="All tiles").wait_for()
         assert in_words(page, "#run-words") == f"{total} of {total} tiles"
         assert "joined where tiles cut them" in in_words(page, "#report")
         features = page.evaluate("app.results.collection().features")

@@ -108,6 +108,20 @@ def test_pages_are_open_and_what_they_show_is_not(serve, imagery_file):
     assert key not in str(told)
 
 
+def test_callers_see_their_own_requests_only(serve, imagery_file):
+    keys = {"one": "1" * 20, "two": "2" * 20}
+    given = ",".join(f"{name}:{key}" for name, key in keys.items())
+    service = serve("readers:Array", TILES=str(imagery_file), AUTH="api-key", API_KEYS=given)
+    service.wait_loaded()
+    service.post(json={"z": 3, "x": 4, "y": 4}, headers={"X-API-Key": keys["one"]})
+    seen = {
+        name: service.get("/developer.json", headers={"X-API-Key": key}).json()["requests"]
+        for name, key in keys.items()
+    }
+    assert [each["tile"] for each in seen["one"]] == ["3/4/4"]
+    assert seen["two"] == []
+
+
 def box(bounds, category="a", confidence=0.5):
     west, south, east, north = bounds
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]

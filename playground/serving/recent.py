@@ -16,6 +16,7 @@ from flask import Flask, Response, current_app, request
 
 from playground.serving import metrics_folder
 from playground.serving.correlation import correlation_id
+from playground.serving.guard.callers import caller
 from playground.serving.logs import clean
 from playground.serving.watch import call
 
@@ -102,6 +103,7 @@ class Recent(logging.Handler):
             "path": request.path,
             "status": response.status_code,
             "outcome": known.outcome,
+            "caller": caller(),
             "tile": known.tile,
             "milliseconds": round((time.perf_counter() - known.began) * 1000, 1),
             "correlationId": correlation_id(),
@@ -116,9 +118,9 @@ class Recent(logging.Handler):
         text = clean(record.getMessage())[:2000]
         self._lines.add({"time": record.created, "level": record.levelname, "logger": record.name, "text": text})
 
-    def requests(self) -> list[dict[str, Any]]:
-        """The last ones of all workers, the newest first."""
-        return self._requests.read()
+    def requests(self, of: str | None = None) -> list[dict[str, Any]]:
+        """The last ones of all workers, the newest first; those of one caller, or of all."""
+        return [entry for entry in self._requests.read() if of is None or entry["caller"] == of]
 
     def lines(self) -> list[dict[str, Any]]:
         """The last lines of all workers, the newest first."""

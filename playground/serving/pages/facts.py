@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Response, request
 
+from playground.serving.guard import caller
 from playground.serving.health import readiness_of
 from playground.serving.json import json_response
 from playground.serving.openapi.operation import operation
@@ -43,17 +44,19 @@ def map_facts() -> Response:
 def developer_facts() -> Response:
     """The predictor's state in the worker that answers, the last requests of all workers, and what is configured."""
     kept = recent_of()
+    settings = service().settings
+    everything = settings.auth == "none" or settings.developer_log
     body = {
         "service": service().description,
         "title": title_of(service()),
         "root": to_root(),
         "worker": os.getpid(),
-        "workers": service().settings.workers,
+        "workers": settings.workers,
         "now": time.time(),
         "ready": readiness_of(service()),
         "imagery": imagery_of(service()),
-        "requests": kept.requests(),
-        "log": kept.lines() if service().settings.developer_log else None,
+        "requests": kept.requests(None if everything else caller()),
+        "log": kept.lines() if settings.developer_log else None,
     }
     response = json_response(body)
     response.headers["Cache-Control"] = "no-store"

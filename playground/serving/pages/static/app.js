@@ -99,6 +99,7 @@ class App {
     $("predictor").addEventListener("change", (event) => location.assign(`${root}${event.target.value.slice(1)}/`));
     for (const link of document.querySelectorAll('.foot a[href="docs/"]')) link.href = `${root}docs/`;
     $("change").hidden = images[0] < 2;
+    if (matchMedia("(pointer: coarse)").matches) $("advice").textContent = "Tap a tile, draw an area, or open an image.";
     if (!this.facts.imagery) {
       for (const id of ["draw", "view", "copy-qgis"]) $(id).hidden = true;
       $("advice").textContent = "This service has no imagery of its own: drop an image here to predict it.";

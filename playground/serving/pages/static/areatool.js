@@ -161,7 +161,7 @@ export class AreaTool {
       sayError(error);
     }
     const report = { ...sumOfReports(run.reports()), tiles: run.answers.size, joined: this.app.results.entries.length };
-    showAnswer({ total: performance.now() - began }, report, "Area");
+    showAnswer({ total: performance.now() - began }, report, "All tiles");
     if (run.failed.size) {
       const { error, tile } = [...run.failed.values()][0];
       say("error", `${many(run.failed.size, "tile")} failed; ${tileName(tile)}: ${error.message}`, error.hint);

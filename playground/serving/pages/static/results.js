@@ -34,7 +34,7 @@ export class Results extends EventTarget {
     const chosen = this.chosen?.feature === feature;
     return {
       color: chosen ? "#ffffff" : colour,
-      weight: chosen ? 3 : 1.5,
+      weight: chosen ? 2.5 : 1.5,
       opacity: Math.min(1, this.opacity + 0.55),
       fillColor: colour,
       fillOpacity: this.opacity,
