@@ -25,7 +25,8 @@ demo: $(VENV)/installed
 	$(BIN)/playground demo --out demo
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -m "not docker and not browser and not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not docker and not browser and not slow" \
+		$(PYTEST_ARGS)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

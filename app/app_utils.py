@@ -56,7 +56,6 @@ def load_process(config: RunningSettings) -> Predictor:
         )
     )
     process.start()
-    lifecycle.accompany(process)
     atexit.register(process.close)
     return process
 
@@ -67,6 +66,7 @@ def make_app(config: RunningSettings, process: Predictor, predict: Callable[[Any
     for other in config.several[1:]:
         beside = load_process(other)
         services.append(_service(other, beside, functools.partial(_predict, beside)))
+    lifecycle.accompany([each.predictor for each in services])
     _metrics().follow(config.name, services)
     return create_app(services)
 

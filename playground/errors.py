@@ -6,6 +6,7 @@
     ├── CertificateError            what is to be promoted was not checked, or did not pass
     ├── DeployError                 a deployment cannot begin, or was stopped; traffic is as it was
     ├── FormatError                 features cannot be written in this format
+    ├── RunError                    a run over an area cannot begin, or go on: its journal, its files, its service
     ├── RequestError                what the caller sent
     │   ├── PayloadError            not the JSON, or not the keys, that the service reads
     │   ├── AddressError            a tile or place outside the map, or at another zoom
@@ -79,6 +80,10 @@ class DeployError(PlaygroundError):
 
 class FormatError(PlaygroundError):
     """Features cannot be written in this format."""
+
+
+class RunError(PlaygroundError):
+    """A run over an area cannot begin, or go on: its journal, its files, its service."""
 
 
 class RequestError(PlaygroundError):

@@ -100,7 +100,14 @@ class Pipeline:
         self._client = open_client((policy or FetchPolicy.of(settings)).for_requests())
 
     def predict_tile(
-        self, z: int, x: int, y: int, abandoned: Callable[[], bool] | None = None, deadline: float | None = None
+        self,
+        z: int,
+        x: int,
+        y: int,
+        abandoned: Callable[[], bool] | None = None,
+        deadline: float | None = None,
+        *,
+        in_pixels: bool = False,
     ) -> Outcome:
         """The answer for one tile, in lon/lat.
 
@@ -108,6 +115,7 @@ class Pipeline:
             z, x, y: its address.
             abandoned: tells whether nobody waits for the answer any more.
             deadline: on the clock of ``time.monotonic``, where it is nearer than this tile's own.
+            in_pixels: answer in pixels of the padded tile instead, for those who put tiles together.
 
         Raises:
             AddressError: no such tile, or one at another zoom than the predictor's.
@@ -127,9 +135,12 @@ class Pipeline:
             image = self._engine.get(tile, min(started + self.settings.fetch_seconds, until))
             served = tile_of_image(image, until, abandoned)
             served.timing["fetch"] = time.monotonic() - started
-            outcome = self._answer(served, answers.Frame(tile, image.size, image.padding), started)
+            frame = answers.Frame(None if in_pixels else tile, image.size, image.padding)
+            outcome = self._answer(served, frame, started)
         if image.missing:
             outcome.report["missing_neighbours"] = list(image.missing)
+        if in_pixels:
+            outcome.tile["size"] = image.size
         return outcome
 
     def imagery(self, z: int, x: int, y: int) -> bytes:

@@ -41,7 +41,9 @@ def answer(path: str) -> object:
 @pytest.fixture(scope="module")
 def service(serve) -> Iterator[RunningService]:
     with TileServer(answer) as server:
-        started = serve("readers:Bytes", TILES=server.template, ZOOM_LEVEL=str(ZOOM), PADDING="4", TIMEOUT="2")
+        started = serve(
+            "readers:Bytes", TILES=server.template, ZOOM_LEVEL=str(ZOOM), PADDING="4", TIMEOUT="3", FETCH_TIMEOUT="1"
+        )
         assert started.wait_loaded()["status"] == "ready"
         yield started
 
@@ -155,7 +157,9 @@ def by_url(serve) -> Iterator[tuple[RunningService, TileServer, TileServer]]:
     answers = {f"/{name.replace(' ', '-')}": answer for name, (answer, _, _) in HOSTILE.items()}
     with TileServer(lambda path: answers.get(path.partition("?")[0])) as allowed, TileServer({}) as source:
         allowed_hosts = allowed.address.removeprefix("http://")
-        started = serve("readers:Bytes", TILES=source.template, ALLOWED_HOSTS=allowed_hosts, TIMEOUT="2")
+        started = serve(
+            "readers:Bytes", TILES=source.template, ALLOWED_HOSTS=allowed_hosts, TIMEOUT="3", FETCH_TIMEOUT="2"
+        )
         assert started.wait_loaded()["status"] == "ready"
         yield started, allowed, source
 

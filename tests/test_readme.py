@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -26,7 +27,9 @@ SERVICE = """image: a/ships:1
 ZOOM_LEVEL: 3
 PREDICTOR_PACKAGE: ship_detection.predictor
 PREDICTOR_CLASS: ShipDetector
+TILES: imagery.mbtiles
 """
+AREA = {"type": "Polygon", "coordinates": [[[2, 45], [60, 45], [60, 60], [2, 45]]]}
 
 
 def commands() -> list[str]:
@@ -40,6 +43,7 @@ def folder(tmp_path: Path, imagery_file: Path) -> Path:
     (tmp_path / "ship_detection").mkdir()
     (tmp_path / "ship_detection/predictor.py").write_text(PREDICTOR)
     (tmp_path / "service.yaml").write_text(SERVICE)
+    (tmp_path / "area.geojson").write_text(json.dumps(AREA))
     Image.new("RGB", (256, 256), (1, 2, 3)).save(tmp_path / "tile.jpg")
     (tmp_path / "imagery.mbtiles").symlink_to(imagery_file)
     return tmp_path

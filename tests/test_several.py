@@ -36,6 +36,7 @@ def service(serve, imagery_file):
         "unused:Nothing",
         TILES=str(imagery_file),
         GAE_SERVICE="many",
+        METADATA='{"team": "north"}',
         PREDICTORS=json.dumps(SEVERAL),
         ENDPOINTS=json.dumps(ENDPOINTS),
     )
@@ -78,6 +79,9 @@ def test_readiness_tells_of_each(service):
     told = service.get("/-/ready").json()
     assert sorted(told["predictors"]) == ["/many/arrays/v1", "/tests/hooked/2.0", "/tests/plain/v1"]
     assert told["predictor"]["metadata"] == {"trained": "2026", "scores": [0.5, {"f1": 0.75}]}
+    assert told["predictors"]["/many/arrays/v1"]["metadata"] == told["metadata"] == {"team": "north"}
+    described = service.get("/tests/plain/v1/api/v1/describe").json()
+    assert (described["metadata"]["trained"], described["application"]) == ("2026", {"team": "north"})
     assert told["endpoints"] == {"/many/numbers/v1/sum": {"unit": "m"}}
     assert "playground_predictor_ready 3.0" in service.get("/metrics").text
 

@@ -220,7 +220,7 @@ def test_retry_after_is_honoured() -> None:
     assert time.monotonic() - start >= 1.0
 
 
-@pytest.mark.parametrize("when", ["3600", formatdate(time.time() + 3600, usegmt=True)])
+@pytest.mark.parametrize("when", ["3600", formatdate(time.time() + 3600, usegmt=True)], ids=["seconds", "date"])
 def test_a_retry_after_beyond_the_deadline_is_told_at_once(when: str) -> None:
     with TileServer({PATH: Answer(status=503, headers={"Retry-After": when})}) as server:
         start = time.monotonic()

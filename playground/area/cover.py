@@ -74,6 +74,11 @@ def in_order(tiles: Addresses) -> Iterator[Addresses]:
         yield _ordered(tiles[bands == band])
 
 
+def order_of(x: int, y: int) -> tuple[int, int, int]:
+    """What a tile's place in the order of ``cover`` goes by."""
+    return y // BAND_ROWS, x, y
+
+
 def bbox_geometry(west: float, south: float, east: float, north: float) -> shapely.Geometry:
     """The area between two meridians and two parallels, degrees; it crosses the antimeridian where west > east.
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "deploy": ("playground.commands.deploy:deploy", "Deploy a build context: plan, test, traffic in stages, way back."),
     "serve": ("playground.commands.serve:serve", "Run the service on this machine, without Docker."),
     "predict": ("playground.commands.predict:predict", "Predict one tile, one place or one image file."),
+    "run": ("playground.commands.run:run", "Predict all tiles of an area and join what they show."),
     "sources": ("playground.commands.sources:sources", "List the kinds of tile source, with examples."),
     "inspect": ("playground.commands.inspect:inspect", "Say what a tile source holds, and what may be wrong with it."),
     "demo": ("playground.commands.demo:demo", "Do the whole job on NASA's Blue Marble: figures and a picture."),

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Flask
 
 from playground.registry import load
-from playground.serving import correlation, cors, endpoints, errors, guard, manners, recent, state, watch
+from playground.serving import correlation, cors, endpoints, errors, guard, manners, recent, state, validation, watch
 from playground.serving.state import Service
 
 BLUEPRINTS = {
@@ -66,4 +66,6 @@ def create_app(services: Sequence[Service]) -> Flask:
                 around.register_blueprint(load(BLUEPRINTS[name]))
             app.register_blueprint(around)
     endpoints.install(app, settings)
+    if settings.validate_responses:
+        validation.install(app)
     return app

@@ -84,6 +84,7 @@ class Describe(Struct):
         name="_links"
     )
     metadata: dict[str, Any] | UnsetType = UNSET
+    application: dict[str, Any] | UnsetType = UNSET
     batched: bool = True
     asynchronous: bool = False
 
@@ -215,6 +216,7 @@ def describe_of(found: Service, prefix: str = "") -> Describe:
         output=_output(),
         links=_links(prefix + found.address),
         metadata=settings.metadata or UNSET,
+        application=settings.application or UNSET,
     )
 
 

@@ -44,6 +44,8 @@ def ready() -> Response:
     is_ready = all(each["phase"] in ("ready", "busy") for each in told) and not is_draining()
     status = "draining" if is_draining() else "ready" if is_ready else "not ready"
     body: dict[str, Any] = {"status": status, "predictor": told[0]}
+    if application := service().settings.application:
+        body["metadata"] = application
     if service().address:
         body["predictors"] = {each.address: state for each, state in zip(services(), told, strict=True)}
     if guard.is_admitted() and (more := endpoints_states()):

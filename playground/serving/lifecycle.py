@@ -12,7 +12,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from playground.predictor import Predictor
@@ -98,20 +98,22 @@ def _told_to_end(server: Any) -> bool:
     return any(sig in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT) for sig in pending)
 
 
-def accompany(predictor: Predictor, clock: Callable[[], float] = time.monotonic) -> None:
-    """Tell the master when this worker's predictor has loaded; when draining has lasted, answer what still waits.
+def accompany(predictors: Sequence[Predictor], clock: Callable[[], float] = time.monotonic) -> None:
+    """Tell the master when this worker's predictors have loaded; when draining has lasted, answer what still waits.
 
     Runs in a thread of its own, as long as the worker.
     """
 
     def run() -> None:
-        predictor.wait_ready(float("inf"))
+        for each in predictors:
+            each.wait_ready(float("inf"))
         _shared[_slot] = 1
         while not is_draining():
             time.sleep(0.25)
         until = clock() + DRAIN_SECONDS
         while clock() < until:
             time.sleep(0.25)
-        predictor.close()
+        for each in predictors:
+            each.close()
 
     threading.Thread(target=run, name="lifecycle", daemon=True).start()

@@ -403,7 +403,7 @@ class RunningSettings(PredictorSettings):
     """What the running service needs, from its app.yaml and its environment.
 
     ``several`` are the same for each predictor of PREDICTORS: what it says about itself wins over the rest.
-    The service's own values are then those of the first.
+    The service's own values are then those of the first; ``application`` is the metadata that it gives itself.
     """
 
     name: str = field(
@@ -413,6 +413,7 @@ class RunningSettings(PredictorSettings):
     predictor_name: str = ""
     predictor_version: str = ""
     several: tuple[RunningSettings, ...] = ()
+    application: dict[str, Any] | None = None
     project_name: str | None = field(
         default=None,
         metadata=about("PROJECT_NAME", Text(ONE_LINE, is_printable), "the Google Cloud project that the service is in"),
@@ -431,6 +432,12 @@ class RunningSettings(PredictorSettings):
             "log_format",
             Choice(("auto", "json", "text")),
             "json: one object a line, for Cloud Logging; text: for people; auto: text on a terminal",
+        ),
+    )
+    validate_responses: bool = field(
+        default=False,
+        metadata=about(
+            "validate_responses", Switch(), "whether answers are held to /api/v1/openapi before they are sent; slow"
         ),
     )
     log_api_calls: bool = field(

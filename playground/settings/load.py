@@ -139,6 +139,7 @@ def load_running(config_path: Path | None, environ: Mapping[str, str]) -> Runnin
     _raise_if(problems, config_path or "the environment")
     first = several[0] if several else {}
     values.setdefault("name", _service_id(values.get("predictor_package") or first["predictor_package"]))
+    values["application"] = values.get("metadata")
     each = tuple(RunningSettings(**{"namespace": values["name"]} | values | own) for own in several)
     return dataclasses.replace(each[0], several=each) if each else RunningSettings(**values)
 

@@ -188,6 +188,9 @@ class PredictorPhase(Struct):
 class Readiness(Struct):
     status: Literal["ready", "not ready", "draining"]
     predictor: PredictorPhase
+    metadata: dict[str, Any] | UnsetType = UNSET
+    predictors: dict[str, PredictorPhase] | UnsetType = UNSET
+    endpoints: dict[str, Any] | UnsetType = UNSET
 
 
 class FrontPage(Struct):

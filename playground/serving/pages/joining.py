@@ -7,13 +7,17 @@ from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import orjson
 import shapely
 from flask import Response, request
 from msgspec import Meta
 
 from playground import geo
+from playground.area.cover import order_of
+from playground.area.engines.service import outcome_of
+from playground.area.outcome import Job
+from playground.area.parts import Pieces
+from playground.area.seams import Seams
 from playground.errors import AddressError, PayloadError
 from playground.serving.json import json_response
 from playground.serving.negotiation import GEOJSON
@@ -24,13 +28,7 @@ from playground.serving.state import Service, service
 
 MOST_TILES = 4096
 MOST_POSITIONS = 2_000_000
-SIDE = 256.0
-"""Units along a tile's side."""
-TOUCH = 1.0
-"""Units that two parts must share of an edge to be one object."""
-
 Feature = dict[str, Any]
-Shapes = npt.NDArray[np.object_]
 Key = tuple[int, int]
 
 
@@ -40,6 +38,7 @@ class JoinedTile(msgspec.Struct):
     x: int
     y: int
     features: Annotated[list[dict[str, Any]], Meta(description="As /predict answers them, in lon/lat.")]
+    size: Annotated[int, Meta(ge=1, le=4096, description="Pixels along its side.")] = 256
     missing: Annotated[list[str], Meta(description="The report's missing_neighbours.")] = []
 
 
@@ -88,132 +87,56 @@ def join() -> Response:
 
 
 def join_tiles(tiles: list[JoinedTile], zoom: int, padding: int) -> list[Feature]:
-    """The features of all tiles, those that cross an edge cut there and joined with their other parts.
+    """The objects of all tiles, joined as `playground run` joins them; ``tiles`` of each names those it comes from.
 
     Args:
         tiles: each once.
         zoom: of the tiles.
-        padding: pixels; without any, nothing reaches over an edge, and parts that touch are joined all the same.
+        padding: pixels on each side, of which their answers may tell, too.
 
     Raises:
         PayloadError: a feature that cannot be read; too many positions; a tile that is there twice, or does not exist.
     """
-    whole = geo.Tile(0, 0, zoom)
-    done: list[Feature] = []
-    parts: list[tuple[Key, Feature, shapely.Geometry]] = []
-    keys: set[Key] = set()
-    positions = 0
-    for tile in sorted(tiles, key=lambda each: (each.y, each.x)):
-        key = _key(zoom, tile, keys)
-        shapes = _shapes(tile)
-        positions += int(shapely.get_num_coordinates(shapes).sum()) if len(shapes) else 0
-        if positions > MOST_POSITIONS:
-            raise PayloadError(f"there are more than {MOST_POSITIONS:,} positions", "join fewer tiles at a time")
-        for feature, shape in zip(tile.features, _to_units(shapes, whole, key), strict=True):
-            west, north, east, south = shapely.bounds(shape)
-            if west > 0 and north > 0 and east < SIDE and south < SIDE:
-                done.append(feature)
-            elif shapely.get_dimensions(shape) < 2:
-                middle = shapely.get_coordinates(shapely.point_on_surface(shape))[0]
-                if (middle >= 0).all() and (middle < SIDE).all():
-                    done.append(feature)
-            else:
-                valid = shape if shapely.is_valid(shape) else shapely.make_valid(shape)
-                own = shapely.intersection(valid, shapely.box(0, 0, SIDE, SIDE))
-                if own.area > 0:
-                    corner = np.array(key) * SIDE
-                    moved = shapely.set_coordinates(own, shapely.get_coordinates(own) + corner)
-                    parts.append((key, feature, moved))
-    return done + _joined(parts, zoom)
+    known: set[Key] = set()
+    for tile in tiles:
+        _note(zoom, tile, known)
+    _check(tiles)
+    seams = Seams(zoom, provenance=True)
+    for tile in sorted(tiles, key=lambda each: order_of(each.x, each.y)):
+        answer = {
+            "tile": {"size": tile.size, "padding": padding},
+            "prediction": {"features": tile.features},
+            "report": {"missing_neighbours": tile.missing},
+        }
+        pieces = outcome_of(Job(0, tile.x, tile.y), zoom, answer).pieces
+        seams.add(geo.Tile(tile.x, tile.y, zoom), Pieces.loads(pieces) if pieces else None, known)
+    return seams.take(all_of_them=True)
 
 
-def _key(zoom: int, tile: JoinedTile, known: set[Key]) -> Key:
+def _note(zoom: int, tile: JoinedTile, known: set[Key]) -> None:
     try:
         geo.check_tile(zoom, tile.x, tile.y)
     except AddressError as error:
         raise PayloadError(error.message, error.hint) from error
-    key = (tile.x, tile.y)
-    if key in known:
+    if (tile.x, tile.y) in known:
         raise PayloadError(f"tile {zoom}/{tile.x}/{tile.y} is there twice")
-    known.add(key)
-    return key
+    known.add((tile.x, tile.y))
 
 
-def _shapes(tile: JoinedTile) -> Shapes:
-    try:
-        texts = [orjson.dumps(feature["geometry"]) for feature in tile.features]
-        shapes: Shapes = np.asarray(shapely.from_geojson(texts), dtype=object)
-    except (KeyError, TypeError, shapely.errors.GEOSException) as error:
-        raise PayloadError(f"a feature of {tile.x}/{tile.y} cannot be read: {error}") from error
-    if (shapely.is_missing(shapes) | shapely.is_empty(shapes)).any():
-        raise PayloadError(f"a feature of {tile.x}/{tile.y} has no geometry")
-    if any(not isinstance(feature.get("properties"), dict) for feature in tile.features):
-        raise PayloadError(f"a feature of {tile.x}/{tile.y} has no properties")
-    return shapes
-
-
-def _to_units(shapes: Shapes, whole: geo.Tile, key: Key) -> Shapes:
-    """Shapes in units from their tile's corner, whichever side of the antimeridian they are told on."""
-
-    columns = 2**whole.z
-
-    def to_units(lnglat: geo.FloatArray) -> geo.FloatArray:
-        latitudes = np.clip(lnglat[:, 1], -89.0, 89.0)
-        x, y = geo.pixel_of_lnglat(whole, lnglat[:, 0], latitudes, 1, 0)
-        x, y = x - key[0], y - key[1]
-        if columns > 2:  # what the antimeridian has cut is one again
-            x -= columns * np.round((x - 0.5) / columns)
-        return np.round(np.column_stack((x, y)) * SIDE, 6)
-
-    moved: Shapes = np.asarray(shapely.transform(shapes, to_units), dtype=object)
-    return moved
-
-
-def _joined(parts: list[tuple[Key, Feature, shapely.Geometry]], zoom: int) -> list[Feature]:
-    """Parts of one category that share a stretch of their tiles' edge, as one."""
-    if not parts:
-        return []
-    shapes = np.array([shape for _, _, shape in parts], dtype=object)
-    into = list(range(len(parts)))
-
-    def root(place: int) -> int:
-        while into[place] != place:
-            into[place] = into[into[place]]
-            place = into[place]
-        return place
-
-    firsts, seconds = shapely.STRtree(shapes).query(shapes, predicate="intersects")
-    for first, second in zip(firsts.tolist(), seconds.tolist(), strict=True):
-        (x, y), feature, shape = parts[first]
-        (other_x, other_y), other, beyond = parts[second]
-        beside = abs(x - other_x) + abs(y - other_y) == 1
-        same = feature["properties"].get("category") == other["properties"].get("category")
-        apart = first < second and beside and same and root(first) != root(second)
-        if apart and shapely.length(shapely.intersection(shape, beyond)) >= TOUCH:
-            into[root(second)] = root(first)
-    groups: dict[int, list[int]] = {}
-    for place in range(len(parts)):
-        groups.setdefault(root(place), []).append(place)
-    return [_feature([parts[place] for place in places], zoom) for places in groups.values()]
-
-
-def _feature(members: list[tuple[Key, Feature, shapely.Geometry]], zoom: int) -> Feature:
-    shapes = np.array([shape for _, _, shape in members], dtype=object)
-    areas = shapely.area(shapes)
-    largest = members[int(np.argmax(areas))][1]
-    united = shapely.simplify(shapely.union_all(shapes), 0.0)
-    if shapely.get_type_id(united) == shapely.GeometryType.GEOMETRYCOLLECTION:
-        united = shapely.MultiPolygon([part for part in shapely.get_parts(united) if part.geom_type == "Polygon"])
-
-    def to_degrees(units: geo.FloatArray) -> geo.FloatArray:
-        scale = SIDE * 2**zoom
-        lngs, lats = geo.lnglat_of_pixel(geo.Tile(0, 0, 0), units[:, 0] / scale, units[:, 1] / scale, 1, 0)
-        return np.asarray(np.round(np.column_stack((lngs, lats)), geo.coordinate_decimals(zoom)), dtype=np.float64)
-
-    # In units y goes down, in degrees up: what is clockwise there is counterclockwise here.
-    shape = shapely.orient_polygons(shapely.transform(united, to_degrees))
-    properties = dict(largest["properties"])
-    confidences = np.array([float(feature["properties"].get("confidence") or 0) for _, feature, _ in members])
-    mean = round(float((confidences * areas).sum() / areas.sum()), 6)
-    properties |= {"confidence": mean, "score": mean, "tiles": len(members)}
-    return {"type": "Feature", "geometry": orjson.loads(shapely.to_geojson(shape)), "properties": properties}
+def _check(tiles: list[JoinedTile]) -> None:
+    """Whether all features can be read: they come from anybody."""
+    positions = 0
+    for tile in tiles:
+        try:
+            shapes = np.asarray(
+                shapely.from_geojson([orjson.dumps(each["geometry"]) for each in tile.features]), object
+            )
+        except (KeyError, TypeError, shapely.errors.GEOSException) as error:
+            raise PayloadError(f"a feature of {tile.x}/{tile.y} cannot be read: {error}") from error
+        if (shapely.is_missing(shapes) | shapely.is_empty(shapes)).any():
+            raise PayloadError(f"a feature of {tile.x}/{tile.y} has no geometry")
+        if any(not isinstance(each.get("properties"), dict) for each in tile.features):
+            raise PayloadError(f"a feature of {tile.x}/{tile.y} has no properties")
+        positions += int(np.sum(shapely.get_num_coordinates(shapes)))
+        if positions > MOST_POSITIONS:
+            raise PayloadError(f"there are more than {MOST_POSITIONS:,} positions", "join fewer tiles at a time")

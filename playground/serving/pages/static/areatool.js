@@ -171,7 +171,7 @@ export class AreaTool {
 
   /** What is one object on several tiles becomes one: the service does it, as in a run over an area. */
   async join(answers) {
-    const tiles = answers.map(({ tile, answer }) => ({ x: tile.x, y: tile.y, features: answer.prediction.features, missing: answer.report.missing_neighbours ?? [] }));
+    const tiles = answers.map(({ tile, answer }) => ({ x: tile.x, y: tile.y, features: answer.prediction.features, size: answer.tile.size, missing: answer.report.missing_neighbours ?? [] }));
     const headers = { "Content-Type": "application/json", Accept: "application/geo+json" };
     return (await postJson("join", { tiles }, { headers })).features;
   }

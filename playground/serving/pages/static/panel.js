@@ -63,6 +63,8 @@ export function showObject(feature) {
   const properties = { ...feature.properties };
   if (properties.score === properties.confidence) delete properties.score;
   if (Array.isArray(properties.categories) && properties.categories.length <= 1) delete properties.categories;
+  if (Array.isArray(properties.tiles)) properties.tiles = properties.tiles.length > 3 ? properties.tiles.length : properties.tiles.join(", ");
+  if (properties.confidence_max === properties.confidence) delete properties.confidence_max;
   const rows = [["shape", feature.geometry.type], ...Object.entries(properties)];
   $("properties").replaceChildren(
     ...rows.flatMap(([name, value]) => [element("dt", name), element("dd", inWords(value))]),

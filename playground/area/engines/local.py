@@ -1,0 +1,153 @@
+"""Predictor processes of this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+import socket
+import subprocess
+import sys
+from multiprocessing.connection import Connection, wait
+from typing import cast
+
+import msgspec
+
+from playground.area.engines.worker import WorkerSpec
+from playground.area.outcome import Job, Outcome
+from playground.errors import PredictorCrashedError, PredictorNotReadyError
+
+START = """\
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from playground.area.engines.process import main
+main(int(sys.argv[2]))
+"""
+"""Our path by argument, not by PYTHONPATH: that would reach the partner's interpreter, too."""
+CHUNK = 256
+"""Consecutive tiles that one worker gets: the more, the fewer tiles are decoded by two of them."""
+FEW = 16
+SHORT = 8
+"""Jobs left to a worker for each of its threads when it gets the next ones."""
+DEATHS = 3
+"""A worker that died so often without an outcome in between is not started again."""
+
+_decode_outcome = msgspec.msgpack.Decoder(Outcome).decode
+
+
+@dataclasses.dataclass
+class _Worker:
+    process: subprocess.Popen[bytes]
+    pipe: Connection
+    jobs: dict[int, Job] = dataclasses.field(default_factory=dict)
+    threads: int = 0
+    """0 until it is ready."""
+
+
+class LocalEngine:
+    """Worker processes, each with a predictor process of its own.
+
+    Args:
+        spec: what they do.
+        workers: how many.
+        total: tiles to come, so that the last ones are shared out fairly.
+    """
+
+    def __init__(self, spec: WorkerSpec, workers: int, total: int) -> None:
+        self._spec = spec
+        self._count = max(1, workers)
+        self._left = total
+        self._workers: list[_Worker] = []
+        self._deaths = 0
+        self._outbox: list[Outcome] = []
+
+    def start(self) -> None:
+        self._workers = [self._launch() for _ in range(self._count)]
+        while not all(worker.threads for worker in self._workers):
+            self._receive(1.0)
+
+    def room(self) -> int:
+        if self._shortest() is None:
+            return 0
+        return max(FEW, min(CHUNK, self._left // (2 * self._count)))
+
+    def submit(self, jobs: list[Job]) -> None:
+        worker = self._shortest() or min(self._workers, key=lambda worker: len(worker.jobs))
+        worker.jobs.update({job.seq: job for job in jobs})
+        self._left = max(0, self._left - len(jobs))
+        try:
+            worker.pipe.send_bytes(msgspec.msgpack.encode(jobs))
+        except OSError:
+            self._bury(worker)
+
+    def collect(self, seconds: float) -> list[Outcome]:
+        if not self._outbox:
+            self._receive(seconds)
+        found, self._outbox = self._outbox, []
+        return found
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.pipe.close()
+        for worker in self._workers:
+            try:
+                worker.process.wait(2)
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
+        self._workers = []
+
+    def _launch(self) -> _Worker:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-c", START, json.dumps(sys.path), str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+            )
+        pipe = Connection(ours.detach())
+        pipe.send_bytes(pickle.dumps(self._spec))
+        return _Worker(process, pipe)
+
+    def _shortest(self) -> _Worker | None:
+        """The worker that needs jobs most; None if all have enough."""
+        ready = [worker for worker in self._workers if worker.threads]
+        needy = [worker for worker in ready if len(worker.jobs) < SHORT * worker.threads]
+        return min(needy, key=lambda worker: len(worker.jobs), default=None)
+
+    def _receive(self, seconds: float) -> None:
+        pipes = {worker.pipe: worker for worker in self._workers}
+        for pipe in wait(list(pipes), seconds):
+            worker = pipes[cast("Connection", pipe)]
+            try:
+                while worker.pipe.poll():
+                    self._take(worker, worker.pipe.recv_bytes())
+            except (EOFError, OSError):
+                self._bury(worker)
+
+    def _take(self, worker: _Worker, message: bytes) -> None:
+        kind, data = message[:1], message[1:]
+        if kind == b"O":
+            outcome = _decode_outcome(data)
+            worker.jobs.pop(outcome.job.seq, None)
+            self._deaths = 0
+            self._outbox.append(outcome)
+        elif kind == b"R":
+            worker.threads = msgspec.msgpack.decode(data)
+        else:
+            text, hint = msgspec.msgpack.decode(data)
+            raise PredictorNotReadyError(text, hint)
+
+    def _bury(self, worker: _Worker) -> None:
+        """Start another worker for one that is gone; its jobs may be tried again."""
+        worker.pipe.close()
+        worker.process.kill()
+        code = worker.process.wait()
+        self._deaths += 1
+        if self._deaths > DEATHS:
+            raise PredictorCrashedError(f"workers end again and again (the last with code {code})", "is memory short?")
+        for job in worker.jobs.values():
+            self._outbox.append(
+                Outcome(job, "failed", kind="WorkerGone", error=f"its worker ended with code {code}", transient=True)
+            )
+        self._workers[self._workers.index(worker)] = self._launch()

@@ -1,0 +1,161 @@
+"""The journal of a run: what became of each tile, and what it gave, on disk and safe from crashes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from playground.area.outcome import Outcome
+from playground.errors import RunError
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tiles (
+    seq INTEGER PRIMARY KEY, z INTEGER, x INTEGER, y INTEGER, fate TEXT, attempts INTEGER, features INTEGER,
+    seconds REAL, kind TEXT, error TEXT, missing TEXT, repairs TEXT, pieces BLOB
+);
+"""
+INSERT = "INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+COLUMNS = ("z", "x", "y", "fate", "attempts", "features", "seconds", "kind", "error", "missing")
+"""Of the table of tiles, as it is written for people."""
+
+
+class Journal:
+    """Outcomes by the place of their tile in the order of the area.
+
+    Args:
+        path: an SQLite file; made if it is not there.
+        about: what the run is: another run's journal is refused.
+        resume: keep what is there but failed tiles; else it is begun anew.
+
+    Raises:
+        RunError: the file is no journal, or one of another run.
+    """
+
+    def __init__(self, path: Path, about: dict[str, Any], resume: bool) -> None:
+        self.path = path
+        self._zoom = int(about["zoom"])
+        if not resume:
+            remove(path)
+        try:
+            # The main thread writes; isolation_level None: transactions begin where we say.
+            self._db = sqlite3.connect(path, isolation_level=None)
+            # After a power cut the last moments may be gone; after a crash of ours nothing is.
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.executescript(SCHEMA)
+            self._check(about)
+            self._db.execute("DELETE FROM tiles WHERE fate = 'failed'")
+        except sqlite3.DatabaseError as error:
+            raise RunError(f"{path} cannot be used as a journal: {error}", "name another --out") from error
+
+    def _check(self, about: dict[str, Any]) -> None:
+        told = dict(self._db.execute("SELECT key, value FROM about").fetchall())
+        wanted = {key: json.dumps(value) for key, value in about.items()}
+        different = [key for key in wanted if key in told and told[key] != wanted[key]]
+        if different:
+            key = different[0]
+            raise RunError(
+                f"{self.path} is of another run: its {key} is {told[key]}, not {wanted[key]}",
+                "run without --resume to begin anew, or with the same area, predictor and tiles",
+            )
+        with self.transaction():
+            self._db.executemany("INSERT OR IGNORE INTO about VALUES (?, ?)", wanted.items())
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing of what is written inside."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Write outcomes down; when this returns they outlive the process.
+
+        Raises:
+            sqlite3.Error: the disk is full, or gone.
+        """
+        rows = [
+            (
+                outcome.job.seq,
+                self._zoom,
+                outcome.job.x,
+                outcome.job.y,
+                outcome.fate,
+                outcome.job.attempt,
+                outcome.features,
+                round(outcome.seconds, 4),
+                outcome.kind,
+                outcome.error,
+                " ".join(outcome.missing),
+                json.dumps(outcome.repairs) if outcome.repairs else "",
+                outcome.pieces,
+            )
+            for outcome in outcomes
+        ]
+        with self.transaction():
+            self._db.executemany(INSERT, rows)
+
+    def done(self) -> list[int]:
+        """Places of the tiles that need not be asked for again, in order."""
+        return [seq for (seq,) in self._db.execute("SELECT seq FROM tiles ORDER BY seq")]
+
+    def pieces(self, start: int, stop: int) -> list[tuple[int, int, bytes | None]]:
+        """(x, y, pieces) of tiles that are done, from one place to before another."""
+        return self._db.execute(
+            "SELECT x, y, pieces FROM tiles WHERE seq >= ? AND seq < ? ORDER BY seq", (start, stop)
+        ).fetchall()
+
+    def counts(self) -> dict[str, int]:
+        """Tiles by fate."""
+        return dict(self._db.execute("SELECT fate, count(*) FROM tiles GROUP BY fate").fetchall())
+
+    def totals(self) -> dict[str, Any]:
+        """Sums over all tiles: features, seconds, tries beyond the first, tiles with missing neighbours."""
+        row = self._db.execute(
+            "SELECT coalesce(sum(features), 0), coalesce(sum(seconds), 0), coalesce(sum(attempts - 1), 0),"
+            " coalesce(sum(missing != ''), 0) FROM tiles"
+        ).fetchone()
+        return dict(
+            zip(("features_seen", "tile_seconds", "retries", "tiles_with_missing_neighbours"), row, strict=True)
+        )
+
+    def repairs(self) -> dict[str, int]:
+        """Features repaired or dropped, by kind, over all tiles."""
+        total: dict[str, int] = {}
+        for (text,) in self._db.execute("SELECT repairs FROM tiles WHERE repairs != ''"):
+            for kind, count in json.loads(text).items():
+                total[kind] = total.get(kind, 0) + count
+        return dict(sorted(total.items()))
+
+    def failures(self, limit: int) -> list[dict[str, Any]]:
+        """The first failed tiles, and why."""
+        found = self._db.execute(
+            "SELECT z, x, y, attempts, kind, error FROM tiles WHERE fate = 'failed' ORDER BY seq LIMIT ?", (limit,)
+        )
+        return [
+            {"tile": f"{z}/{x}/{y}", "attempts": attempts, "kind": kind, "error": error}
+            for z, x, y, attempts, kind, error in found
+        ]
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """COLUMNS of every tile, in order."""
+        yield from self._db.execute(f"SELECT {', '.join(COLUMNS)} FROM tiles ORDER BY seq")  # noqa: S608 - constants
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def remove(path: Path) -> None:
+    """Delete a journal and what SQLite keeps beside it."""
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)

@@ -1,0 +1,145 @@
+"""Runs on this machine, and how a run is named from Python."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import shapely
+
+from playground.area.aoi import Area, read_area
+from playground.area.engines import Engine
+from playground.area.engines.local import LocalEngine
+from playground.area.engines.worker import WorkerSpec
+from playground.area.running import AreaRun, Plan
+from playground.area.seams import merge_named
+from playground.errors import AreaError
+from playground.fetching.policy import FetchPolicy
+from playground.fetching.urls import without_secrets
+from playground.pipeline import hooks_of
+from playground.predictor import PredictorSpec
+from playground.settings import RunningSettings, load_running
+from playground.sources import SourceInfo, open_source
+
+
+def worker_spec(settings: RunningSettings, project: Path, threads: int = 0) -> WorkerSpec:
+    """What each worker of a run needs to know.
+
+    Args:
+        settings: of the running service.
+        project: the partner's folder.
+        threads: tiles in work at once; 0 for what the source asks for.
+    """
+    predictor = PredictorSpec(
+        settings.predictor_package,
+        settings.predictor_class,
+        project,
+        settings.predictor_python or sys.executable,
+        hooks=hooks_of(settings),
+    )
+    # Seams need what lies in the padding, whatever the service's own answers do with it.
+    return WorkerSpec(dataclasses.replace(settings, padding_results="keep"), predictor, threads)
+
+
+def about_of(settings: RunningSettings) -> dict[str, Any]:
+    """What a local run's answers depend on, beside its tiles."""
+    return {
+        "predictor": f"{settings.predictor_package}:{settings.predictor_class}",
+        "source": without_secrets(settings.tiles or ""),
+        "padding": settings.padding,
+        "fill": settings.fill,
+    }
+
+
+def source_info(settings: RunningSettings) -> SourceInfo:
+    """What the tile source says about itself.
+
+    Raises:
+        AreaError: there is none.
+    """
+    if settings.tiles is None:
+        raise AreaError("there is no tile source", "give --tiles, or TILES in service.yaml")
+    source = open_source(settings.tiles, FetchPolicy.of(settings))
+    try:
+        return source.info()
+    finally:
+        source.close()
+
+
+def local_engine(spec: WorkerSpec, workers: int | None = None) -> Callable[[int], Engine]:
+    """What makes the engine of a run: worker processes, one a core if not told otherwise."""
+    count = workers or len(os.sched_getaffinity(0))
+    return lambda total: LocalEngine(spec, count, total)
+
+
+def run(
+    area: str | Area | shapely.Geometry | Sequence[float],
+    *,
+    predictor: str,
+    tiles: str,
+    zoom: int,
+    padding: int = 0,
+    merge: str = "union",
+    workers: int | None = None,
+    python: str | None = None,
+    project: Path | str = ".",
+    journal: Path | str | None = None,
+    resume: bool = False,
+    provenance: bool = False,
+    **settings: Any,
+) -> AreaRun:
+    """A run over an area; iterate over it for GeoJSON features, then read its ``report``.
+
+    Args:
+        area: a bbox (west, south, east, north), a geometry in degrees, or a string as the command takes it.
+        predictor: ``package.module:Class``.
+        tiles: the tile source.
+        zoom, padding: as the predictor was trained.
+        merge: one of ``MERGES``.
+        workers: processes; one a core if not given.
+        python: the partner's interpreter; this one if not given.
+        project: the partner's folder.
+        journal: where to keep what is done, so that ``resume`` can go on; a scratch file if not given.
+        resume: go on with that journal.
+        provenance: write source tiles into each object.
+        settings: others of the running service, by their names.
+
+    Raises:
+        PlaygroundError: something of it cannot be used.
+    """
+    package, _, class_name = predictor.partition(":")
+    named = {
+        "predictor_package": package,
+        "predictor_class": class_name,
+        "tiles": tiles,
+        "zoom_level": zoom,
+        "padding": padding,
+        "predictor_python": python or sys.executable,
+        **settings,
+    }
+    running = load_running(None, {key.upper(): str(value) for key, value in named.items()})
+    plan = Plan(
+        _area_of(area, running),
+        zoom,
+        about_of(running),
+        merge_named(merge),
+        provenance,
+    )
+    spec = worker_spec(running, Path(project).resolve())
+    path = Path(journal) if journal is not None else Path(tempfile.mkdtemp(prefix="playground-")) / "journal"
+    return AreaRun(plan, local_engine(spec, workers), path, resume=resume, scratch=journal is None)
+
+
+def _area_of(area: str | Area | shapely.Geometry | Sequence[float], settings: RunningSettings) -> Area:
+    if isinstance(area, Area):
+        return area
+    if isinstance(area, shapely.Geometry):
+        return Area(area)
+    if not isinstance(area, str):
+        area = ",".join(str(float(edge)) for edge in area)
+    return read_area(area, source_info(settings) if area == "source" else None)

@@ -1,0 +1,233 @@
+"""playground run: a predictor over an area."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from playground.area import outputs
+from playground.area.aoi import BBOX, SOURCE, read_area
+from playground.area.engines.service import ServiceEngine, describe_service
+from playground.area.local import about_of, local_engine, source_info, worker_spec
+from playground.area.running import AreaRun, Plan
+from playground.area.seams import MERGES, merge_named
+from playground.commands.console import console
+from playground.commands.target import find_target, predictor_options
+from playground.errors import RunError
+
+INTERRUPTED = 130
+SAY_EVERY = 10.0
+"""Seconds between lines where there is no terminal to draw a bar on."""
+
+
+class _Run(click.Command):
+    """Takes a bbox that begins with a minus for what it is."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        boxes = [arg for arg in args if BBOX.fullmatch(arg) and arg.startswith("-")]
+        others = [arg for arg in args if arg not in boxes]
+        return super().parse_args(ctx, [*others, *(() if "--" in others or not boxes else ("--",)), *boxes])
+
+
+@click.command(cls=_Run)
+@click.argument("area")
+@click.option(
+    "--from", "path", type=click.Path(path_type=Path), help="A service.yaml or a build context; ./service.yaml."
+)
+@click.option("--service", metavar="URL", help="A running service that predicts, instead of this machine.")
+@predictor_options
+@click.option("--workers", type=click.IntRange(1), metavar="N", help="Processes; tiles at once for --service.")
+@click.option("--out", "outs", multiple=True, default=["-"], metavar="FILE", help="Result, - is stdout; repeatable.")
+@click.option("--merge", default="union", metavar="MODE", help=f"How parts become one: {', '.join(MERGES)}.")
+@click.option("--source-tiles", is_flag=True, help="Write the tiles that an object comes from into it.")
+@click.option("--resume/--anew", default=None, help="Go on with the journal of an unfinished run; or forget it.")
+@click.option("--journal", type=click.Path(path_type=Path), help="Where to keep what is done; beside the result.")
+@click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="Write a summary, JSON.")
+@click.option("--table", type=click.Path(path_type=Path), metavar="FILE", help="Write a line for each tile, CSV.")
+def run(
+    area: str,
+    *,
+    path: Path | None,
+    service: str | None,
+    predictor: str | None,
+    workers: int | None,
+    outs: tuple[str, ...],
+    merge: str,
+    source_tiles: bool,
+    resume: bool | None,
+    journal: Path | None,
+    summary: Path | None,
+    table: Path | None,
+    **options: Any,
+) -> None:
+    """Predict all tiles of an AREA and join what they show.
+
+    AREA is west,south,east,north in degrees; a GeoJSON file; a file of tiles, z/x/y a line; - for either on stdin; or
+    the word source, for all that the tile source holds.
+
+    Ctrl-C ends a run so that --resume goes on where it stopped. Exits with 1 if a tile failed.
+    """
+    for out in outs:
+        outputs.format_of(out)
+    with _journal_path(journal, outs, resume) as kept:
+        if service is not None:
+            zoom, about = describe_service(service, options["zoom"])
+            where = read_area(area)
+            many = workers
+
+            def make(total: int) -> ServiceEngine:
+                return ServiceEngine(service, zoom, many)
+
+            engine: Any = make
+        else:
+            target = find_target(path, predictor, options)
+            settings = target.running_settings()
+            zoom, about = settings.zoom_level, about_of(settings)
+            info = source_info(settings)
+            where = read_area(area, info if area == SOURCE else None)
+            engine = local_engine(worker_spec(settings, target.project), workers)
+        plan = Plan(where, zoom, about, merge_named(merge), source_tiles)
+        with _watch() as observe:
+            done = AreaRun(plan, engine, kept, resume=bool(resume), observe=observe)
+            _announce(done)
+            with _interruptible(done):
+                _write(done, outs)
+        if table is not None:
+            done.write_table(table)
+        if summary is not None:
+            done.report.write(summary)
+        _conclude(done, kept)
+
+
+@contextlib.contextmanager
+def _journal_path(journal: Path | None, outs: tuple[str, ...], resume: bool | None) -> Iterator[Path]:
+    """Where the journal is: beside the first file, or in a scratch folder if there is none."""
+    files = [out for out in outs if out != outputs.STDOUT]
+    if journal is None and not files:
+        if resume:
+            raise RunError("there is no journal to resume", "give --out FILE, or --journal FILE, both times")
+        with tempfile.TemporaryDirectory(prefix="playground-") as folder:
+            yield Path(folder) / "journal"
+        return
+    path = journal or Path(f"{files[0]}.journal")
+    if resume is None and path.exists():
+        raise RunError(f"{path} holds an unfinished run", "add --resume to go on with it, or --anew to begin again")
+    if not path.absolute().parent.is_dir():
+        raise RunError(f"there is no folder {path.absolute().parent}", "make it first")
+    yield path
+
+
+def _write(done: AreaRun, outs: tuple[str, ...]) -> None:
+    def batches() -> Iterator[list[dict[str, Any]]]:
+        yield from done.batches()
+        if done.report.left:
+            raise _UnfinishedError
+
+    with contextlib.suppress(_UnfinishedError):
+        outputs.write(batches(), outs)
+
+
+class _UnfinishedError(Exception):
+    """Ends the writing of files, so that none looks whole."""
+
+
+def _announce(done: AreaRun) -> None:
+    report = done.report
+    words = f"{report.asked:,} tiles at zoom {done.plan.zoom}"
+    if done.resumed:
+        words += f", {done.resumed:,} of them done"
+        if seconds := done.expected_seconds():
+            words += f"; about {_duration(seconds)} of work left"
+    told = ", ".join(f"{key} {value}" for key, value in done.plan.about.items())
+    console.print(f"{words} ({escape(told)})", soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _watch() -> Iterator[Any]:
+    """What draws the progress: a bar on a terminal, a line now and then elsewhere."""
+    if not console.is_terminal:
+        said = time.monotonic()
+
+        def say(done: AreaRun) -> None:
+            nonlocal said
+            if time.monotonic() - said >= SAY_EVERY and done.report.left:
+                said = time.monotonic()
+                console.print(_state(done), soft_wrap=True)
+
+        yield say
+        return
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[words]}"), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("tiles", total=None, words="loading")
+
+        def draw(done: AreaRun) -> None:
+            report = done.report
+            progress.update(task, total=report.asked, completed=report.asked - report.left, words=_state(done, False))
+
+        yield draw
+
+
+def _state(done: AreaRun, counts: bool = True) -> str:
+    report = done.report
+    rate = done.rate()
+    words = [f"{report.asked - report.left:,} of {report.asked:,} tiles"] if counts else []
+    words.append(f"{rate:,.1f} tiles/s")
+    if counts and rate:
+        words.append(f"{_duration(report.left / rate)} left")
+    words += [f"{getattr(report, fate):,} {fate}" for fate in ("missing", "failed") if getattr(report, fate)]
+    return "  ".join(words)
+
+
+@contextlib.contextmanager
+def _interruptible(done: AreaRun) -> Iterator[None]:
+    """Let the first Ctrl-C end the run in order, and the second at once."""
+
+    def end(number: int, frame: object) -> None:
+        signal.signal(number, signal.default_int_handler)
+        console.print("[yellow]ending; once more to end at once[/]")
+        done.stop()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _conclude(done: AreaRun, kept: Path) -> None:
+    """Tell what became of the tiles, and leave with the status that says so."""
+    report = done.report
+    fates = ", ".join(f"{getattr(report, fate):,} {fate}" for fate in ("ok", "empty", "missing", "failed"))
+    left = f", {report.left:,} left" if report.left else ""
+    console.print(f"{report.asked:,} tiles: {fates}{left}; {report.features:,} objects in {_duration(report.seconds)}")
+    for failure in report.failures[:5]:
+        console.print(f"[yellow]{failure['tile']}:[/] {escape(failure['error'])}", soft_wrap=True)
+    if report.failed > 5:
+        console.print(f"[yellow]and {report.failed - 5:,} more failed tiles[/]; --table FILE lists all")
+    if report.asked == report.missing:
+        console.print("[yellow]no tile has imagery:[/] is this the right source, place and zoom?")
+    done.close(keep=not report.whole)
+    if not report.whole and kept.exists():
+        console.print(f"what is done is kept in {escape(str(kept))}; --resume goes on with it", soft_wrap=True)
+    if report.left:
+        raise click.exceptions.Exit(INTERRUPTED)
+    if report.failed:
+        raise click.exceptions.Exit(1)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
