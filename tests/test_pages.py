@@ -161,6 +161,7 @@ def test_what_cannot_be_joined_is_told(service):
         [{"x": 1, "y": 0, "features": [feature | {"geometry": {"type": "Polygon", "coordinates": "no"}}]}],
         [{"x": 1, "y": 0, "features": [feature | {"geometry": None}]}],
         [{"x": 1, "y": 0, "features": [feature | {"properties": None}]}],
+        [{"x": 1, "y": 0, "features": [box((1, 1, 2, 91))]}],
         [{"x": "1"}],
     ):
         check_error(service.post("/join", json={"tiles": tiles}), 400)

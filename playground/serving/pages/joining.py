@@ -28,6 +28,8 @@ from playground.serving.state import Service, service
 
 MOST_TILES = 4096
 MOST_POSITIONS = 2_000_000
+MOST_EAST = 540.0
+"""Degrees: features may pass the antimeridian."""
 Feature = dict[str, Any]
 Key = tuple[int, int]
 
@@ -137,6 +139,10 @@ def _check(tiles: list[JoinedTile]) -> None:
             raise PayloadError(f"a feature of {tile.x}/{tile.y} has no geometry")
         if any(not isinstance(each.get("properties"), dict) for each in tile.features):
             raise PayloadError(f"a feature of {tile.x}/{tile.y} has no properties")
+        if len(shapes):
+            west, south, east, north = shapely.total_bounds(shapes)
+            if not (west >= -MOST_EAST and south >= -90 and east <= MOST_EAST and north <= 90):
+                raise PayloadError(f"a feature of {tile.x}/{tile.y} is no place on earth", "send lon/lat, in degrees")
         positions += int(np.sum(shapely.get_num_coordinates(shapes)))
         if positions > MOST_POSITIONS:
             raise PayloadError(f"there are more than {MOST_POSITIONS:,} positions", "join fewer tiles at a time")
