@@ -40,6 +40,13 @@ DROP = """([bytes, name, type]) => {
 }"""
 
 
+@pytest.fixture(scope="module")
+def array(serve, imagery_file):
+    found = serve("readers:Array", TILES=str(imagery_file), PADDING="4")
+    found.wait_loaded()
+    return found
+
+
 def test_not_ready_says_the_phase_and_for_how_long(browser, serve, imagery_file):
     service = serve("zoo:HangsInTheConstructor", TILES=str(imagery_file))
     with opened(browser, service.url) as page:
@@ -94,12 +101,10 @@ def test_an_error_has_its_message_and_hint(browser, serve, imagery_file):
         assert "tile 3/4/4" in row
 
 
-def test_missing_imagery_is_told_in_words(browser, serve, imagery_file):
-    service = serve("readers:Array", TILES=str(imagery_file), PADDING="4")
-    service.wait_loaded()
-    with opened(browser, service.url + "/#3/0/0?tile=3/2/2") as page:
+def test_missing_imagery_is_told_in_words(browser, array):
+    with opened(browser, array.url + "/#3/0/0?tile=3/2/2") as page:
         wait_words(page, "no imagery at 3/2/2")
-    with opened(browser, service.url + "/#3/0/0?tile=3/3/2") as page:
+    with opened(browser, array.url + "/#3/0/0?tile=3/3/2") as page:
         wait_words(page, "No imagery beside the tile: west; objects at that edge may be wrong", "#report")
 
 
@@ -124,10 +129,8 @@ def test_a_key_is_asked_for_and_kept_in_this_tab_only(browser, serve, imagery_fi
         wait_words(page, "POST /predict", "#requests tbody")
 
 
-def test_below_a_path_everything_works(browser, serve, imagery_file):
-    service = serve("readers:Array", TILES=str(imagery_file))
-    service.wait_loaded()
-    with ThreadingHTTPServer(("127.0.0.1", 0), type("Ours", (Proxy,), {"target": service.url})) as server:
+def test_below_a_path_everything_works(browser, array):
+    with ThreadingHTTPServer(("127.0.0.1", 0), type("Ours", (Proxy,), {"target": array.url})) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}{PREFIX}"
         with opened(browser, url + TILE) as page:
@@ -159,11 +162,9 @@ def test_each_of_several_predictors_has_its_map(browser, serve, imagery_file):
         page.locator("#state", has_text="ready").wait_for()
 
 
-def test_images_are_dropped_and_predicted(browser, serve):
-    service = serve("readers:Array")
-    service.wait_loaded()
-    with opened(browser, service.url) as page:
-        page.locator("#advice", has_text="no imagery of its own").wait_for()
+def test_images_are_dropped_and_predicted(browser, array):
+    with opened(browser, array.url) as page:
+        page.locator("#title", has_text="readers").wait_for()
         for name, kind, mode in (("a.png", "PNG", "RGB"), ("a.tif", "TIFF", "RGB"), ("16.tif", "TIFF", "I;16")):
             page.evaluate(DROP, [list(picture(kind, mode)), name, "image/png" if kind == "PNG" else "image/tiff"])
             wait_words(page, "1 object", "#count")
@@ -182,6 +183,7 @@ def test_two_images_are_compared(browser, serve):
     service.wait_loaded()
     with opened(browser, service.url) as page:
         page.locator("#change").wait_for()
+        page.locator("#advice", has_text="no imagery of its own").wait_for()
         for which in ("before", "after"):
             file = {"name": f"{which}.png", "mimeType": "image/png", "buffer": picture("PNG")}
             page.locator(f"#{which}-file").set_input_files(file)
@@ -209,8 +211,7 @@ def serious(page):
     ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop", "phone"])
 def test_axe_finds_nothing_serious(browser, water, size, scheme):
     with opened(browser, water.url + "/#5/44/7?tile=5/16/11", size, color_scheme=scheme) as page:
         wait_words(page, "objects", "#count")

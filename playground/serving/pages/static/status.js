@@ -11,7 +11,10 @@ let leaves = 0;
 export function say(kind, text, hint = "", stay = 0) {
   clearTimeout(leaves);
   const words = document.createElement("p");
-  words.textContent = text;
+  const clock = document.createElement("span"); // ticks without being read aloud each time
+  clock.className = "clock";
+  clock.setAttribute("aria-hidden", "true");
+  words.append(text, clock);
   if (hint) {
     const small = document.createElement("small");
     small.textContent = hint;
@@ -34,6 +37,12 @@ export function say(kind, text, hint = "", stay = 0) {
   if (stay) leaves = setTimeout(quiet, stay * 1000);
 }
 
+/** Change the part of the line that ticks. */
+export function tick(text) {
+  const clock = box.querySelector(".clock");
+  if (clock) clock.textContent = text;
+}
+
 export function quiet() {
   clearTimeout(leaves);
   box.hidden = true;
@@ -54,8 +63,9 @@ export async function patiently(work, signal) {
       const mayPass = error instanceof Refused && [429, 503].includes(error.status);
       if (!mayPass || attempt >= 20) throw error;
       if (await isFailed()) throw error;
+      say("busy", `${capital(error.message)}. Trying again`, error.hint);
       for (let left = Math.max(1, Math.ceil(error.retryAfter ?? 2)); left > 0; left--) {
-        say("busy", `${capital(error.message)}. Trying again in ${left} s`, error.hint);
+        tick(` in ${left} s`);
         await sleep(1, signal);
       }
       say("wait", "Predicting…");
@@ -89,22 +99,21 @@ async function look() {
 /** Watch the predictor from now on: the chip in the panel, and words above the map until it is ready. */
 export async function watch(toRoot) {
   root = toRoot;
-  let waited = false;
+  let told = "ready"; // what was said last
   for (;;) {
     const { phase, elapsed, status } = await look();
-    if (phase === "ready" || phase === "busy") {
-      if (waited) say("good", "The predictor is ready", "", 3);
-      waited = false;
-    } else if (phase === "unreachable") {
-      waited = true;
-      say("error", "The service cannot be reached", "it is asked again every few seconds");
-    } else {
-      waited = true;
-      let error = last.error;
-      if (phase === "failed") error = (await getJson("developer.json").catch(() => null))?.ready.error ?? error;
-      const words = `${phaseInWords(phase)}${elapsed === undefined ? "" : `, for ${secondsInWords(elapsed)}`}`;
-      say(phase === "failed" ? "error" : "wait", words, error || (status === "draining" ? "this server is shutting down" : ""));
+    const good = phase === "ready" || phase === "busy";
+    const now = good ? "ready" : phase;
+    if (now !== told) {
+      told = now;
+      if (good) say("good", "The predictor is ready", "", 3);
+      else if (phase === "unreachable") say("error", "The service cannot be reached", "it is asked again every second");
+      else if (phase === "failed") {
+        const facts = await getJson("developer.json").catch(() => null);
+        say("error", phaseInWords(phase), facts?.ready.error ?? last.error ?? "");
+      } else say("wait", phaseInWords(phase), last.error || (status === "draining" ? "this server is shutting down" : ""));
     }
-    await sleep(phase === "ready" || phase === "busy" ? 5 : 1);
+    if (!good && phase !== "failed" && elapsed !== undefined) tick(`, for ${secondsInWords(elapsed)}`);
+    await sleep(good ? 5 : 1);
   }
 }
