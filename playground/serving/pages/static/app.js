@@ -220,7 +220,7 @@ class App {
     });
     $("download").addEventListener("click", () => download(this.shownResults.collection(), `${this.facts.service.name}.geojson`));
     const take = (id, what, text) =>
-      $(id).addEventListener("click", () => copy(text()).then(() => say("good", `${what} copied`, "", 2.5), sayError));
+      $(id).addEventListener("click", () => copy(text()).then(() => say("good", `${what} copied`, this.hintOfCopy(id), 4), sayError));
     take("copy-curl", "curl command", () => snippets(this.asked, this.zoom).curl);
     take("copy-python", "Python", () => snippets(this.asked, this.zoom).python);
     take("copy-qgis", "Address for QGIS", () => snippets(this.asked, this.zoom).qgis);
@@ -229,8 +229,20 @@ class App {
       api.forgetKey();
       location.reload();
     });
+    document.querySelector(".skip").addEventListener("click", (event) => {
+      event.preventDefault();
+      $("panel").focus();
+    });
     $("leave").addEventListener("click", () => this.leavePictures());
     $("swipe").addEventListener("input", () => this.pictures.swipe(Number($("swipe").value)));
+  }
+
+  /** Of what was copied: an area may take more tiles than one request may. */
+  hintOfCopy(id) {
+    const most = this.facts.max_tiles_per_request;
+    const isArea = this.asked !== null && this.asked.z === undefined;
+    if (!isArea || !["copy-curl", "copy-python"].includes(id) || (this.area.tiles?.length ?? 0) <= most) return "";
+    return `one request takes ${most} tiles; for all of this area: playground run`;
   }
 
   wireFiles() {
@@ -356,8 +368,9 @@ async function start() {
   quiet();
   const app = new App(facts);
   window.app = app; // for a look from the browser's console
-  watch(facts.root);
-  addEventListener("hashchange", () => location.reload()); // another link into the same page; our own changes fire none
+  watch(facts.root, facts.service.address);
+  // Another link into the same page; our own changes fire none.
+  addEventListener("hashchange", () => /^#[\d.]+\//.test(location.hash) && location.reload());
   app.resume();
 }
 

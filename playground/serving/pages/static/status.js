@@ -75,6 +75,7 @@ export async function patiently(work, signal) {
 
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 let root = "";
+let address = "";
 let last = { phase: "starting" };
 
 async function isFailed() {
@@ -86,7 +87,7 @@ async function look() {
   try {
     const response = await fetch(`${root}-/ready`, { cache: "no-store" });
     const told = await response.json();
-    last = { ...told.predictor, status: told.status };
+    last = { ...(told.predictors?.[address] ?? told.predictor), status: told.status };
   } catch {
     last = { phase: "unreachable" };
   }
@@ -96,9 +97,11 @@ async function look() {
   return last;
 }
 
-/** Watch the predictor from now on: the chip in the panel, and words above the map until it is ready. */
-export async function watch(toRoot) {
+/** Watch the predictor from now on: the chip in the panel, and words above the map until it is ready.
+ *  @param its address is empty where there is only one. */
+export async function watch(toRoot, its = "") {
   root = toRoot;
+  address = its;
   let told = "ready"; // what was said last
   for (;;) {
     const { phase, elapsed, status } = await look();
