@@ -10,8 +10,8 @@ import pytest
 import shapely
 from PIL import Image
 
+from playground.area.view import View, winding
 from playground.demo import imagery
-from playground.demo.area import Area, winding
 from playground.demo.coastlines import Shorelines, agreement, mask_of_features, read_shorelines
 from playground.errors import PlaygroundError
 
@@ -158,23 +158,23 @@ def square(west, south, east, north, hole=None):
 
 
 def test_masks_of_features_keep_holes_and_cross_the_antimeridian():
-    area = Area(5, 31, 15, 33, 16)  # 168.75 E to 168.75 W, 0 to 11.2 N
+    view = View(5, 31, 15, 33, 16)  # 168.75 E to 168.75 W, 0 to 11.2 N
     features = [square(170, 1, 180, 10, hole=(174, 4, 176, 6)), square(-180, 1, -170, 10)]
-    mask = mask_of_features(features, area)
+    mask = mask_of_features(features, view)
     places = {(172, 5): True, (175, 5): False, (179, 5): True, (-179, 5): True, (-169, 5): False, (172, 0.5): False}
     for (lng, lat), wet in places.items():
-        ((x, y),) = area.pixels_of_lnglat(np.array([[lng % 360, lat]], dtype=float))
+        ((x, y),) = view.pixels_of_lnglat(np.array([[lng % 360, lat]], dtype=float), 256)
         assert mask[int(y), int(x)] == wet, (lng, lat)
 
 
 def test_agreement_is_intersection_over_union():
-    area = Area(5, 16, 15, 17, 16)
-    truth = mask_of_features([square(0, 2, 10, 10)], area)
-    assert agreement([square(0, 2, 10, 10)], area, truth).iou == 1
-    assert agreement([square(0, 2, 5, 10)], area, truth).iou == pytest.approx(0.5, abs=0.01)
-    assert agreement([square(5, 2, 11, 10)], area, truth).iou == pytest.approx(5 / 11, abs=0.01)
-    assert agreement([], area, truth).iou == 0
-    assert agreement([], area, np.zeros(area.shape, dtype=bool)).iou == 1
+    view = View(5, 16, 15, 17, 16)
+    truth = mask_of_features([square(0, 2, 10, 10)], view)
+    assert agreement([square(0, 2, 10, 10)], view, truth).iou == 1
+    assert agreement([square(0, 2, 5, 10)], view, truth).iou == pytest.approx(0.5, abs=0.01)
+    assert agreement([square(5, 2, 11, 10)], view, truth).iou == pytest.approx(5 / 11, abs=0.01)
+    assert agreement([], view, truth).iou == 0
+    assert agreement([], view, np.zeros(view.shape(256), dtype=bool)).iou == 1
 
 
 @pytest.fixture(scope="module")
@@ -200,9 +200,9 @@ WET = {
 def test_water_is_where_it_is(shorelines, place):
     lng, lat, wet = WET[place]
     tile = mercantile.tile(lng, lat, 5)
-    area = Area(5, tile.x - 1, tile.y, tile.x + 2, tile.y + 1)  # beyond the antimeridian, for the outer columns
-    mask = shorelines.water_mask(area)
-    ((x, y),) = area.pixels_of_lnglat(np.array([[lng, lat]], dtype=float))
+    view = View(5, tile.x - 1, tile.y, tile.x + 2, tile.y + 1)  # beyond the antimeridian, for the outer columns
+    mask = shorelines.water_mask(view)
+    ((x, y),) = view.pixels_of_lnglat(np.array([[lng, lat]], dtype=float), 256)
     assert mask[int(y), int(x)] == wet
     if abs(lng) < 180:
         land = shorelines.land((lng - 1, lat - 1, lng + 1, lat + 1))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
+import subprocess
+import sys
 
 import pytest
 import rfc7946
@@ -235,7 +237,11 @@ def test_requests_to_take_along(browser, water):
             taken[name] = page.evaluate("navigator.clipboard.readText()")
     assert f"'{water.url}/predict'" in taken["curl"]
     assert '"z":5' in taken["curl"]
-    compile(taken["python"], "taken", "exec")
+    features = json.loads(subprocess.run(["sh", "-c", taken["curl"]], capture_output=True, check=True).stdout)[
+        "features"
+    ]
+    told = subprocess.run([sys.executable, "-c", taken["python"]], capture_output=True, check=True, text=True).stdout
+    assert int(told) == len(features) > 0
     assert taken["qgis"] == f"{water.url}/predictions/5/16/11.geojson"
     assert "tile=5/16/11" in taken["link"]
 

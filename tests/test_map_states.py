@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
+import sys
 import threading
 from http.server import ThreadingHTTPServer
 
@@ -32,6 +34,7 @@ def picture(kind, mode="RGB", size=(300, 200)):
     return buffer.getvalue()
 
 
+SNIPPETS = "import(document.querySelector('script[type=module]').src.replace('app.js', 'share.js'))"
 DROP = """([bytes, name, type]) => {
   const transfer = new DataTransfer();
   transfer.items.add(new File([new Uint8Array(bytes)], name, { type }));
@@ -162,7 +165,7 @@ def test_each_of_several_predictors_has_its_map(browser, serve, imagery_file):
         page.locator("#state", has_text="ready").wait_for()
 
 
-def test_images_are_dropped_and_predicted(browser, array):
+def test_images_are_dropped_and_predicted(browser, array, tmp_path):
     with opened(browser, array.url) as page:
         page.locator("#title", has_text="readers").wait_for()
         for name, kind, mode in (("a.png", "PNG", "RGB"), ("a.tif", "TIFF", "RGB"), ("16.tif", "TIFF", "I;16")):
@@ -170,6 +173,14 @@ def test_images_are_dropped_and_predicted(browser, array):
             wait_words(page, "1 object", "#count")
             assert page.evaluate("app.shownResults.bounds().toBBoxString()") == "0,-8,8,0"
             assert page.evaluate("app.pictures.overlays[0].getBounds().toBBoxString()") == "0,-200,300,0"
+            if kind == "PNG":
+                page.evaluate(f"{SNIPPETS}.then(({{snippets}}) => (window.taken = snippets(app.asked, 3)))")
+                (tmp_path / name).write_bytes(picture(kind, mode))
+                for command in (
+                    ["sh", "-c", page.evaluate("taken.curl")],
+                    [sys.executable, "-c", page.evaluate("taken.python")],
+                ):
+                    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=True).stdout
             page.locator("#leave").click()
             page.locator("#pictures").wait_for(state="hidden")
             page.locator("#found").wait_for(state="hidden")
@@ -177,7 +188,7 @@ def test_images_are_dropped_and_predicted(browser, array):
         page.locator("#status[data-kind=error]").wait_for()
 
 
-def test_two_images_are_compared(browser, serve):
+def test_two_images_are_compared(browser, serve, tmp_path):
     description = json.dumps({"family": "change-detection"})
     service = serve("readers:Images", DESCRIPTION=description)
     service.wait_loaded()
@@ -191,6 +202,13 @@ def test_two_images_are_compared(browser, serve):
         page.locator("#swipe").fill("20")
         assert "20%" in page.evaluate("app.pictures.overlays[1].getElement().style.clipPath")
         assert page.evaluate("app.shownResults.collection().features[0].properties.images") == 2
+        taken = page.evaluate(f"{SNIPPETS}.then(({{snippets}}) => snippets(app.asked, 3))")
+    for name in ("before", "after"):
+        (tmp_path / f"{name}.png").write_bytes(picture("PNG"))
+    answer = subprocess.run(["sh", "-c", taken["curl"]], cwd=tmp_path, capture_output=True, check=True).stdout
+    assert json.loads(answer)["features"][0]["properties"]["images"] == 2
+    told = subprocess.run([sys.executable, "-c", taken["python"]], cwd=tmp_path, capture_output=True, check=True).stdout
+    assert told == b"1\n"
 
 
 @pytest.fixture(scope="module")

@@ -147,6 +147,10 @@ class Journal:
             for z, x, y, attempts, kind, error in found
         ]
 
+    def holes(self) -> Iterator[tuple[int, int, str]]:
+        """(x, y, fate) of tiles that are missing or failed."""
+        yield from self._db.execute("SELECT x, y, fate FROM tiles WHERE fate IN ('missing', 'failed')")
+
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """COLUMNS of every tile, in order."""
         yield from self._db.execute(f"SELECT {', '.join(COLUMNS)} FROM tiles ORDER BY seq")  # noqa: S608 - constants

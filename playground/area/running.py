@@ -171,6 +171,10 @@ class AreaRun:
         """A line of CSV for each tile."""
         write_table(self._journal, path)
 
+    def holes(self) -> Iterator[tuple[int, int, str]]:
+        """(x, y, fate) of tiles that are missing or failed."""
+        return self._journal.holes()
+
     def close(self, keep: bool = True) -> None:
         """Let go of the journal; remove it unless it is kept."""
         self._journal.close()

@@ -12,11 +12,13 @@ from playground.registry import load
 from playground.version import __version__
 
 COMMANDS = {
+    "init": ("playground.commands.init:init", "Make a partner's project to start from; it passes `check` at once."),
     "generate": ("playground.commands.generate:generate", "Write the build context of a partner's service."),
     "lint": ("playground.commands.lint:lint", "Hold a build context against the rules of App Engine Flex."),
     "deploy": ("playground.commands.deploy:deploy", "Deploy a build context: plan, test, traffic in stages, way back."),
     "serve": ("playground.commands.serve:serve", "Run the service on this machine, without Docker."),
     "predict": ("playground.commands.predict:predict", "Predict one tile, one place or one image file."),
+    "check": ("playground.commands.check:check", "Test whether a predictor is fit for service, and say why."),
     "run": ("playground.commands.run:run", "Predict all tiles of an area and join what they show."),
     "sources": ("playground.commands.sources:sources", "List the kinds of tile source, with examples."),
     "inspect": ("playground.commands.inspect:inspect", "Say what a tile source holds, and what may be wrong with it."),

@@ -3,39 +3,48 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+import requests
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from playground import resources
+from playground.area import outputs
+from playground.area.aoi import Area, area_of_source
+from playground.area.engines.service import ServiceEngine, describe_service
+from playground.area.page import Words
+from playground.area.picture import Picture
+from playground.area.running import AreaRun, Plan
+from playground.area.view import View
 from playground.commands.console import console
-from playground.demo import picture
-from playground.demo.area import Area
 from playground.demo.coastlines import agreement, read_shorelines
-from playground.demo.collect import Answer, Feature, collect, feature_collection
-from playground.demo.figures import Figures, tables
+from playground.demo.figures import Figures, steps_of, tables
 from playground.demo.imagery import METADATA, blue_marble, cache_folder
 from playground.demo.partner import freeze, partner_python
 from playground.demo.service import running_service
 from playground.errors import PlaygroundError
-from playground.settings import ServiceSettings, load_service
-from playground.sources import open_source
+from playground.settings import load_service
+from playground.sources import TileSource, open_source
 from playground.wrap import appengine
 from playground.wrap.render import render_context
 from playground.wrap.write import write_files
 
 EUROPE = "Europe"
 EARTH = "the whole earth"
-AREAS = {EUROPE: Area(5, 14, 8, 22, 14), EARTH: Area(5, 0, 0, 32, 32)}
+VIEWS = {EUROPE: View(5, 14, 8, 22, 14), EARTH: View(5, 0, 0, 32, 32)}
 """The earth is asked for, poles and antimeridian included; the picture shows Europe."""
+TOGETHER = 3
+"""Tiles under way for each worker: one in work and two that wait. The backlog of the example holds that many, even if
+one of two workers gets them all."""
+PICTURE = 1600
+"""Pixels along its longer side."""
 
 
 @click.command()
@@ -72,22 +81,28 @@ def demo(out: Path, workers: int, port: int) -> None:
             )
             url = stack.enter_context(service)
         _done(f"service ready at {url}, {workers} workers, from exactly these files")
-        answers, seconds = _ask(url, 2 * workers)
-    changed = len(set(before) ^ set(freeze(python)))
-    _done(f"{changed} of {len(before)} packages changed in the partner's Python: {', '.join(before)}")
+        source = stack.enter_context(contextlib.closing(open_source(str(imagery))))
+        os.environ["no_proxy"] = "127.0.0.1"  # nobody between us and ourselves
+        run, features = _predict(url, source, TOGETHER * workers, out / "water.geojson")
+        steps = steps_of(requests.get(f"{url}/metrics", timeout=30).text)
+        changed = len(set(before) ^ set(freeze(python)))
+        _done(f"{changed} of {len(before)} packages changed in the partner's Python: {', '.join(before)}")
 
-    with console.status("comparing with the coastlines, and drawing …"):
-        figures = _figures(answers, seconds)
-        paths = _write(out, imagery, settings, figures)
+        with console.status("comparing with the coastlines, and drawing …"):
+            shorelines = read_shorelines()
+            iou = {name: agreement(features, view, shorelines.water_mask(view)).iou for name, view in VIEWS.items()}
+            figures = Figures(run.report, iou, steps)
+            _draw(out / "water.png", settings.predictor_class, figures, features, source)
     for table in tables(figures):
         console.print(table)
-    for path in (context, *paths):
+    for path in (context, out / "water.geojson", out / "water.png"):
         click.echo(path)
-    failed = [answer for answer in answers if answer.fate == "failed"]
-    if failed:
-        first = failed[0]
-        name = f"{first.tile.z}/{first.tile.x}/{first.tile.y}"
-        raise PlaygroundError(f"{len(failed)} tiles failed; {name}: {first.error}", f"see {out / 'service.log'}")
+    run.close(keep=False)
+    if run.report.failed:
+        first = run.report.failures[0]
+        raise PlaygroundError(
+            f"{run.report.failed} tiles failed; {first['tile']}: {first['error']}", f"see {out / 'service.log'}"
+        )
     if changed:
         raise PlaygroundError("the partner's packages changed during the run", "this should never happen: report it")
 
@@ -115,52 +130,46 @@ def _imagery(cache: Path) -> Path:
     return path
 
 
-def _ask(url: str, threads: int) -> tuple[list[Answer], float]:
-    """The answers to all tiles in order, and the seconds that it took."""
-    tiles = AREAS[EARTH].tiles()
-    started = time.monotonic()
-    answers = []
+def _predict(url: str, source: TileSource, together: int, path: Path) -> tuple[AreaRun, list[dict[str, Any]]]:
+    """The whole earth, as `playground run source --service URL` does it: all objects, in a file and to be compared.
+
+    Args:
+        together: tiles asked for at once.
+    """
+    features: list[dict[str, Any]] = []
+
+    def kept(batches: Iterator[list[dict[str, Any]]]) -> Iterator[list[dict[str, Any]]]:
+        for batch in batches:
+            features.extend(batch)
+            yield batch
+
+    zoom, about = describe_service(url, None)
+    plan = Plan(area_of_source(source.info()), zoom, about)
     with _progress("predicting") as update:
-        for answer in collect(url, tiles, threads):
-            answers.append(answer)
-            update(len(answers), len(tiles))
-    seconds = time.monotonic() - started
-    order = {tile: place for place, tile in enumerate(tiles)}
-    return sorted(answers, key=lambda answer: order[answer.tile]), seconds
+        run = AreaRun(
+            plan,
+            lambda total: ServiceEngine(url, zoom, together),
+            Path(f"{path}.journal"),
+            observe=lambda run: update(run.report.asked - run.report.left, run.report.asked),
+        )
+        outputs.write(kept(run.batches()), [str(path)])
+    return run, features
 
 
-def _figures(answers: Sequence[Answer], seconds: float) -> Figures:
-    features = _features(answers)
-    shorelines = read_shorelines()
-    iou = {name: agreement(features, area, shorelines.water_mask(area)).iou for name, area in AREAS.items()}
-    return Figures(answers, seconds, iou)
-
-
-def _features(answers: Sequence[Answer]) -> list[Feature]:
-    return [feature for answer in answers for feature in answer.features]
-
-
-def _write(out: Path, imagery: Path, settings: ServiceSettings, figures: Figures) -> tuple[Path, Path]:
-    """Write the GeoJSON and the picture."""
-    features = _features(figures.answers)
-    geojson = out / "water.geojson"
-    collection: dict[str, Any] = feature_collection(features)
-    geojson.write_text(json.dumps(collection, separators=(",", ":")) + "\n", encoding="utf-8")
-
-    area = AREAS[EUROPE]
-    shown, asked = len(area.tiles()), len(figures.answers)
-    words = picture.Words(
+def _draw(path: Path, predictor: str, figures: Figures, features: Sequence[dict[str, Any]], source: TileSource) -> None:
+    view, report = VIEWS[EUROPE], figures.report
+    picture = Picture.of_area(Area(tiles=tuple(view.tiles())), view.zoom, PICTURE)
+    picture.write(features)
+    words = Words(
         title="Water on the Blue Marble",
-        subtitle=f"{settings.predictor_class} on playground, zoom {area.zoom}: {EUROPE}, {shown} of {asked:,} tiles",
+        subtitle=f"{predictor}, zoom {view.zoom}; shown is {EUROPE}, {len(view.tiles())} of {report.asked:,} tiles",
         figures=[
-            (f"{asked:,}", "tiles"),
-            (f"{figures.features:,}", "features"),
+            (f"{report.asked:,}", "tiles"),
+            (f"{report.features:,}", "pieces of water"),
             (f"{figures.rate:.0f}", "tiles a second"),
             (f"{figures.iou[EUROPE]:.3f}", f"IoU with the coastlines, {EUROPE}"),
             (f"{figures.iou[EARTH]:.3f}", EARTH),
         ],
         attribution=f"Imagery: {METADATA['attribution']}. Coastlines: GSHHG.",
     )
-    png = out / "water.png"
-    picture.draw(png, area=area, fetch=open_source(str(imagery)).fetch, features=features, words=words)
-    return geojson, png
+    picture.save(path, words, source)

@@ -21,6 +21,8 @@ from playground.area.local import about_of, local_engine, source_info, worker_sp
 from playground.area.running import AreaRun, Plan
 from playground.area.seams import MERGES, merge_named
 from playground.commands.console import console
+from playground.commands.estimate import Estimate, duration
+from playground.commands.overview import Overview, png
 from playground.commands.target import find_target, predictor_options
 from playground.errors import RunError
 
@@ -52,6 +54,7 @@ class _Run(click.Command):
 @click.option("--resume/--anew", default=None, help="Go on with the journal of an unfinished run; or forget it.")
 @click.option("--journal", type=click.Path(path_type=Path), help="Where to keep what is done; beside the result.")
 @click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="Write a summary, JSON.")
+@click.option("--picture", type=click.Path(path_type=Path), callback=png, metavar="FILE", help="Draw an overview, PNG.")
 @click.option("--table", type=click.Path(path_type=Path), metavar="FILE", help="Write a line for each tile, CSV.")
 def run(
     area: str,
@@ -67,6 +70,7 @@ def run(
     journal: Path | None,
     summary: Path | None,
     table: Path | None,
+    picture: Path | None,
     **options: Any,
 ) -> None:
     """Predict all tiles of an AREA and join what they show.
@@ -74,11 +78,14 @@ def run(
     AREA is west,south,east,north in degrees; a GeoJSON file; a file of tiles, z/x/y a line; - for either on stdin; or
     the word source, for all that the tile source holds.
 
+    With --service, --tiles names the imagery of the --picture.
+
     Ctrl-C ends a run so that --resume goes on where it stopped. Exits with 1 if a tile failed.
     """
     for out in outs:
         outputs.format_of(out)
     with _journal_path(journal, outs, resume) as kept:
+        settings = None
         if service is not None:
             zoom, about = describe_service(service, options["zoom"])
             where = read_area(area)
@@ -97,10 +104,14 @@ def run(
             engine = local_engine(worker_spec(settings, target.project), workers)
         plan = Plan(where, zoom, about, merge_named(merge), source_tiles)
         with _watch() as observe:
-            done = AreaRun(plan, engine, kept, resume=bool(resume), observe=observe)
+            done = AreaRun(plan, engine, kept, resume=bool(resume), observe=Estimate(observe))
+            tiles = settings.tiles if settings is not None else options["tiles"]
+            overview = Overview(picture, done, tiles, settings) if picture is not None else None
             _announce(done)
             with _interruptible(done):
-                _write(done, outs)
+                _write(done, outs, overview)
+        if overview is not None and not done.report.left:
+            overview.save()
         if table is not None:
             done.write_table(table)
         if summary is not None:
@@ -126,9 +137,12 @@ def _journal_path(journal: Path | None, outs: tuple[str, ...], resume: bool | No
     yield path
 
 
-def _write(done: AreaRun, outs: tuple[str, ...]) -> None:
+def _write(done: AreaRun, outs: tuple[str, ...], overview: Overview | None) -> None:
     def batches() -> Iterator[list[dict[str, Any]]]:
-        yield from done.batches()
+        for batch in done.batches():
+            if overview is not None:
+                overview.write(batch)
+            yield batch
         if done.report.left:
             raise _UnfinishedError
 
@@ -146,7 +160,7 @@ def _announce(done: AreaRun) -> None:
     if done.resumed:
         words += f", {done.resumed:,} of them done"
         if seconds := done.expected_seconds():
-            words += f"; about {_duration(seconds)} of work left"
+            words += f"; about {duration(seconds)} of work left"
     told = ", ".join(f"{key} {value}" for key, value in done.plan.about.items())
     console.print(f"{words} ({escape(told)})", soft_wrap=True)
 
@@ -182,7 +196,7 @@ def _state(done: AreaRun, counts: bool = True) -> str:
     words = [f"{report.asked - report.left:,} of {report.asked:,} tiles"] if counts else []
     words.append(f"{rate:,.1f} tiles/s")
     if counts and rate:
-        words.append(f"{_duration(report.left / rate)} left")
+        words.append(f"{duration(report.left / rate)} left")
     words += [f"{getattr(report, fate):,} {fate}" for fate in ("missing", "failed") if getattr(report, fate)]
     return "  ".join(words)
 
@@ -209,7 +223,7 @@ def _conclude(done: AreaRun, kept: Path) -> None:
     report = done.report
     fates = ", ".join(f"{getattr(report, fate):,} {fate}" for fate in ("ok", "empty", "missing", "failed"))
     left = f", {report.left:,} left" if report.left else ""
-    console.print(f"{report.asked:,} tiles: {fates}{left}; {report.features:,} objects in {_duration(report.seconds)}")
+    console.print(f"{report.asked:,} tiles: {fates}{left}; {report.features:,} objects in {duration(report.seconds)}")
     for failure in report.failures[:5]:
         console.print(f"[yellow]{failure['tile']}:[/] {escape(failure['error'])}", soft_wrap=True)
     if report.failed > 5:
@@ -223,11 +237,3 @@ def _conclude(done: AreaRun, kept: Path) -> None:
         raise click.exceptions.Exit(INTERRUPTED)
     if report.failed:
         raise click.exceptions.Exit(1)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"

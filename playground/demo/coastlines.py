@@ -7,6 +7,7 @@ level: 1 land, 2 lakes on it, 3 islands in those, 4 ponds on those, 5 the ice fr
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import shapely
-import shapely.geometry
 
-from playground.demo.area import Area, Mask, winding
-from playground.demo.imagery import basemap_file
+from playground.area.view import Mask, View, winding
+from playground.demo.imagery import TILE_SIZE, basemap_file
 from playground.errors import PlaygroundError
 
 _WEIGHTS = {1: 1, 2: -1, 3: 1, 4: -1, 5: 1}
@@ -45,12 +45,11 @@ class Shorelines:
             land = shapely.union(land, polygons) if _WEIGHTS[level] > 0 else shapely.difference(land, polygons)
         return land
 
-    def water_mask(self, area: Area) -> Mask:
-        """True where the centre of the area's pixel lies in a sea or lake."""
+    def water_mask(self, view: View) -> Mask:
+        """True where the centre of the view's pixel lies in a sea or lake."""
         weights = np.array([_WEIGHTS[level] for level in self.levels.tolist()], dtype=np.int16)
-        geometries = area.pixel_geometries(self.polygons)
-        weights = np.tile(weights, len(geometries) // len(weights))
-        return np.asarray(winding(geometries, weights, area.shape) <= 0)
+        pixels, owners = view.seen(self.polygons, TILE_SIZE)
+        return np.asarray(winding(pixels, weights[owners], view.shape(TILE_SIZE)) <= 0)
 
 
 def read_shorelines(resolution: str = "i") -> Shorelines:
@@ -80,13 +79,13 @@ def read_shorelines(resolution: str = "i") -> Shorelines:
     return Shorelines(polygons, levels)
 
 
-def mask_of_features(features: Sequence[Mapping[str, Any]], area: Area) -> Mask:
-    """True where the centre of the area's pixel lies in a polygon of the GeoJSON features."""
-    geometries = [shapely.geometry.shape(feature["geometry"]) for feature in features if feature["geometry"]]
-    if not geometries:
-        return np.zeros(area.shape, dtype=bool)
-    pixels = area.pixel_geometries(geometries)
-    return np.asarray(winding(pixels, np.ones(len(pixels), dtype=np.int16), area.shape) > 0)
+def mask_of_features(features: Sequence[Mapping[str, Any]], view: View) -> Mask:
+    """True where the centre of the view's pixel lies in a polygon of the GeoJSON features."""
+    texts = [json.dumps(feature["geometry"]) for feature in features if feature["geometry"]]
+    pixels, _ = view.seen(np.asarray(shapely.from_geojson(texts), dtype=object), TILE_SIZE)
+    if not len(pixels):
+        return np.zeros(view.shape(TILE_SIZE), dtype=bool)
+    return np.asarray(winding(pixels, np.ones(len(pixels), dtype=np.int16), view.shape(TILE_SIZE)) > 0)
 
 
 @dataclass(frozen=True)
@@ -102,15 +101,15 @@ class Agreement:
         return self.both / self.either if self.either else 1.0
 
 
-def agreement(features: Sequence[Mapping[str, Any]], area: Area, truth: Mask) -> Agreement:
-    """Compare predicted water with the truth, in the area's web mercator pixels.
+def agreement(features: Sequence[Mapping[str, Any]], view: View, truth: Mask) -> Agreement:
+    """Compare predicted water with the truth, in the view's web mercator pixels.
 
     A pixel is water if its centre lies in water: no blending at edges. At zoom 5 a pixel is 4.9 km at the equator and
     3.1 km at 50 degrees, and each counts the same.
 
     Args:
         features: predicted water, GeoJSON features in degrees.
-        truth: water_mask of the area.
+        truth: water_mask of the view.
     """
-    predicted = mask_of_features(features, area)
+    predicted = mask_of_features(features, view)
     return Agreement(int(np.count_nonzero(predicted & truth)), int(np.count_nonzero(predicted | truth)))

@@ -30,7 +30,7 @@ def render_context(settings: ServiceSettings, project: str | None = None) -> dic
     if settings.image is None:
         raise GenerateError("the service has no image", "give the partner's Docker image as image: in service.yaml")
     wheel_name, wheel = wheel_bytes()
-    readme = _template("templates/README.md.j2", vars(settings) | {"project": project, "version": __version__})
+    readme = render_template("templates/README.md.j2", vars(settings) | {"project": project, "version": __version__})
     files = render_runtime(settings, project) | {
         "Dockerfile": _dockerfile(settings, settings.image).encode(),
         "README.md": readme.encode(),
@@ -53,12 +53,12 @@ def render_cloudbuild(settings: ServiceSettings, context: str, project: str | No
     repository = f"europe-docker.pkg.dev/{project or '$PROJECT_ID'}/playground"
     values: dict[str, object] = {"name": settings.name, "context": context, "project": project}
     values["repository"] = repository
-    return {"cloudbuild.yaml": _template("templates/cloudbuild.yaml.j2", values).encode()}
+    return {"cloudbuild.yaml": render_template("templates/cloudbuild.yaml.j2", values).encode()}
 
 
 def render_runtime(settings: ServiceSettings, project: str | None = None) -> dict[str, bytes]:
     """What the server needs to run, with or without an image: app.yaml, gunicorn.conf.py, app/."""
-    app_yaml = _template("app.yaml.j2", vars(settings) | {"variables": environment(settings, project)})
+    app_yaml = render_template("app.yaml.j2", vars(settings) | {"variables": environment(settings, project)})
     files = {f"app/{name}": content for name, content in resources.app().items()}
     return files | {"app.yaml": app_yaml.encode(), "gunicorn.conf.py": _gunicorn_conf(settings).encode()}
 
@@ -121,7 +121,8 @@ def _for_dockerfile(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$") + '"'
 
 
-def _template(name: str, values: dict[str, object]) -> str:
+def render_template(name: str, values: dict[str, object]) -> str:
+    """A template, named from ``resources.root()``, with its values."""
     # No escaping for HTML: these are YAML and Markdown; what goes into YAML passes through ``quoted``.
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701
     environment.filters["quoted"] = json.dumps

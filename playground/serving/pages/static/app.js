@@ -3,10 +3,10 @@
 import * as api from "./api.js";
 import { AreaTool } from "./areatool.js";
 import { boundsOf, onMap, tileAt, tileName } from "./cover.js";
+import { Files } from "./files.js";
 import { askForKey } from "./login.js";
 import { Cursor, Grid, Imagery } from "./layers.js";
 import { $, element, showAnswer, showCounts, showObject } from "./panel.js";
-import { Pictures } from "./pictures.js";
 import { classOf, confidenceOf, Results } from "./results.js";
 import { copy, download, readHash, snippets, writeHash } from "./share.js";
 import { patiently, quiet, say, sayError, watch } from "./status.js";
@@ -22,18 +22,21 @@ class App {
     this.lastTile = null;
     this.stopper = null;
     this.given = readHash();
-    this.pictures = new Pictures($("pictures"));
     this.makeMap();
     this.results = this.makeResults(new Results(this.map));
     this.area = new AreaTool(this);
     this.nameIt();
     this.wireMap();
     this.wirePanel();
-    this.wireFiles();
+    this.files = new Files(this);
+  }
+
+  get pictures() {
+    return this.files?.pictures ?? null;
   }
 
   get shownResults() {
-    return this.pictures.results ?? this.results;
+    return this.pictures?.results ?? this.results;
   }
 
   makeMap() {
@@ -191,7 +194,7 @@ class App {
   }
 
   wirePanel() {
-    const both = () => [this.results, this.pictures.results].filter(Boolean);
+    const both = () => [this.results, this.pictures?.results].filter(Boolean);
     const slide = (id, format, act) => {
       const set = () => {
         $(`${id}-value`).textContent = format(Number($(id).value));
@@ -210,7 +213,7 @@ class App {
     if (this.given.opacity !== null) $("opacity").value = this.given.opacity;
     confidence();
     opacity();
-    $("clear").addEventListener("click", () => (this.pictures.map ? this.leavePictures() : this.clear()));
+    $("clear").addEventListener("click", () => (this.pictures.map ? this.files.leave() : this.clear()));
     $("previous").addEventListener("click", () => this.shownResults.step(-1));
     $("next").addEventListener("click", () => this.shownResults.step(1));
     $("fold").addEventListener("click", () => {
@@ -233,94 +236,16 @@ class App {
       event.preventDefault();
       $("panel").focus();
     });
-    $("leave").addEventListener("click", () => this.leavePictures());
+    $("leave").addEventListener("click", () => this.files.leave());
     $("swipe").addEventListener("input", () => this.pictures.swipe(Number($("swipe").value)));
   }
 
   /** Of what was copied: an area may take more tiles than one request may. */
   hintOfCopy(id) {
     const most = this.facts.max_tiles_per_request;
-    const isArea = this.asked !== null && this.asked.z === undefined;
+    const isArea = this.asked?.bbox !== undefined || this.asked?.geometry !== undefined;
     if (!isArea || !["copy-curl", "copy-python"].includes(id) || (this.area.tiles?.length ?? 0) <= most) return "";
     return `one request takes ${most} tiles; for all of this area: playground run`;
-  }
-
-  wireFiles() {
-    const pick = (button, input, use) => {
-      $(button).addEventListener("click", () => $(input).click());
-      $(input).addEventListener("change", () => {
-        const file = $(input).files[0];
-        $(input).value = "";
-        if (file) use(file);
-      });
-    };
-    pick("upload", "file", (file) => this.open(file));
-    const two = {};
-    for (const which of ["before", "after"]) {
-      pick(which, `${which}-file`, (file) => {
-        two[which] = file;
-        $(which).textContent = `${which === "before" ? "Before" : "After"} ✓`;
-        if (two.before && two.after) this.showPictures(() => this.pictures.compare(two.before, two.after, this.facts.resolution), true);
-      });
-    }
-    const over = (shown) => (event) => {
-      event.preventDefault();
-      $("drop").hidden = !shown;
-    };
-    document.addEventListener("dragover", over(true));
-    document.addEventListener("dragleave", over(false));
-    document.addEventListener("drop", (event) => {
-      over(false)(event);
-      const files = [...(event.dataTransfer?.files ?? [])];
-      if (files.length === 2 && this.facts.images[1] >= 2) this.showPictures(() => this.pictures.compare(...files, this.facts.resolution), true);
-      else if (files.length) this.open(files[0]);
-    });
-  }
-
-  /** A file that was dropped or chosen: an area, or an image to predict. */
-  async open(file) {
-    if (/json$/i.test(file.name) || /json$/.test(file.type)) {
-      try {
-        this.area.take(JSON.parse(await file.text()), true);
-      } catch (error) {
-        say("error", `${file.name} cannot be used: ${error.message}`, "give a GeoJSON file with polygons");
-      }
-    } else if (this.facts.images[0] >= 2) say("error", "This predictor compares two images", "choose the one before and the one after");
-    else await this.showPictures(() => this.pictures.predict(file), false);
-  }
-
-  async showPictures(work, comparing) {
-    say("wait", "Predicting the image…");
-    this.results.choose(null);
-    try {
-      const answer = await patiently(work);
-      const results = this.makeResults(this.pictures.results);
-      this.asked = {};
-      results.add(answer.prediction.features);
-      showAnswer(answer.timing, answer.report);
-      if (answer.prediction.features.length) quiet();
-      else say("good", "Nothing found here", "the image was predicted, and nothing is on it", 6);
-    } catch (error) {
-      if (!this.pictures.results) this.pictures.close();
-      sayError(error);
-    }
-    const shown = Boolean(this.pictures.map);
-    $("map").hidden = $("leave").hidden = false;
-    $("map").hidden = shown;
-    $("leave").hidden = !shown;
-    $("compare").hidden = !(shown && comparing);
-  }
-
-  leavePictures() {
-    this.pictures.close();
-    $("map").hidden = false;
-    $("leave").hidden = $("compare").hidden = true;
-    this.asked = this.lastTile;
-    this.map.invalidateSize();
-    showObject(null);
-    showAnswer(null, null);
-    showCounts(this.results, this.asked !== null);
-    quiet();
   }
 
   remember() {

@@ -34,36 +34,67 @@ export function writeHash({ map, tile, area, confidence, opacity, hidden }) {
   history.replaceState(null, "", `#${place}${text ? `?${text}` : ""}`);
 }
 
-/** Requests that give what the page shows. `asked`: {z, x, y}, {bbox} or {geometry}; null where nothing was asked. */
+/** Requests that give what the page shows.
+ *  @param asked {z, x, y}, {bbox}, {geometry}, {image: name} or {images: [name, name], resolution}; null for nothing yet. */
 export function snippets(asked, zoom) {
-  const body = JSON.stringify(asked ?? { z: zoom, x: 0, y: 0 });
-  const predict = addressOf("predict");
+  const request = requestOf(asked ?? { z: zoom, x: 0, y: 0 });
   const key = hasKey();
-  const quoted = body.replaceAll("'", "'\\''");
+  const curl = [`curl -s '${request.address}'`, ...(key ? ['-H "Authorization: Bearer $KEY"'] : []), ...request.curl];
+  const headers = [...(key ? ['"Authorization": "Bearer " + os.environ["KEY"]'] : []), ...(request.headers ?? [])];
   return {
-    curl: [
-      `curl -s '${predict}' \\`,
-      ...(key ? ["  -H \"Authorization: Bearer $KEY\" \\"] : []),
-      "  -H 'Content-Type: application/json' \\",
-      "  -H 'Accept: application/geo+json' \\",
-      `  -d '${quoted}'`,
-    ].join("\n"),
+    curl: curl.join(" \\\n  "),
     python: [
-      ...(key ? ["import os", ""] : []),
+      ...(key ? ["import os"] : []),
+      ...(request.imports ?? []),
+      ...(key || request.imports ? [""] : []),
       "import requests",
       "",
+      ...(request.before ?? []),
       "response = requests.post(",
-      `    ${JSON.stringify(predict)},`,
-      `    json=${python(asked ?? { z: zoom, x: 0, y: 0 })},`,
-      ...(key ? ['    headers={"Authorization": "Bearer " + os.environ["KEY"]},'] : []),
+      `    ${JSON.stringify(request.address)},`,
+      `    ${request.python},`,
+      ...(headers.length ? [`    headers={${headers.join(", ")}},`] : []),
       "    timeout=120,",
       ")",
       "response.raise_for_status()",
-      'features = response.json()["prediction"]["features"]',
+      `features = response.json()${request.member}["features"]`,
       "print(len(features))",
       "",
     ].join("\n"),
-    qgis: asked?.z === undefined ? addressOf(`tiles/{z}/{x}/{y}`) : addressOf(`predictions/${asked.z}/${asked.x}/${asked.y}.geojson`),
+    qgis: asked?.z === undefined ? addressOf("tiles/{z}/{x}/{y}") : addressOf(`predictions/${asked.z}/${asked.x}/${asked.y}.geojson`),
+  };
+}
+
+const JSON_BODY = "-H 'Content-Type: application/json'";
+const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+
+function requestOf(asked) {
+  if (asked.image) {
+    return {
+      address: addressOf("predict"),
+      curl: ["-H 'Content-Type: application/octet-stream'", `--data-binary ${quoted(`@${asked.image}`)}`],
+      python: `data=open(${JSON.stringify(asked.image)}, "rb")`,
+      headers: ['"Content-Type": "application/octet-stream"'],
+      member: '["prediction"]',
+    };
+  }
+  if (asked.images) {
+    const { images, resolution } = asked;
+    const tiles = images.map((name) => `"'$(base64 < ${quoted(name)} | tr -d '\\n')'"`).join(", ");
+    return {
+      address: addressOf("api/v1/process"),
+      curl: [JSON_BODY, `-d '{"resolution": ${resolution}, "tiles": [${tiles}]}'`],
+      imports: ["import base64"],
+      before: [`tiles = [base64.b64encode(open(name, "rb").read()).decode() for name in ${python(images)}]`],
+      python: `json={"resolution": ${resolution}, "tiles": tiles}`,
+      member: "",
+    };
+  }
+  return {
+    address: addressOf("predict"),
+    curl: [JSON_BODY, "-H 'Accept: application/geo+json'", `-d ${quoted(JSON.stringify(asked))}`],
+    python: `json=${python(asked)}`,
+    member: '["prediction"]',
   };
 }
 
