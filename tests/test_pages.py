@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -12,7 +13,7 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;
 
 @pytest.fixture(scope="module")
 def service(serve, imagery_file):
-    found = serve("readers:Array", TILES=str(imagery_file), PADDING="4")
+    found = serve("readers:Array", TILES=str(imagery_file), PADDING="4", VALIDATE_RESPONSES="on")
     assert found.wait_loaded()["status"] == "ready"
     return found
 
@@ -25,6 +26,21 @@ def test_the_front_page_is_html_for_browsers_and_json_for_the_rest(service):
     assert "Accept" in page.headers["Vary"]
     for accept in ("*/*", "application/json", "image/png"):
         assert service.get("/", headers={"Accept": accept}).json()["endpoints"]["predict"] == "POST /predict"
+
+
+def test_each_of_several_predictors_has_pages_of_its_own(serve, imagery_file):
+    one = {"name": "array", "namespace": "tests", "PREDICTOR_PACKAGE": "readers", "PREDICTOR_CLASS": "Array"}
+    given = {"PREDICTORS": json.dumps([one]), "VALIDATE_RESPONSES": "on"}
+    service = serve("unused:Nothing", TILES=str(imagery_file), **given)
+    service.wait_loaded()
+    without = service.get("/tests/array/v1", headers=BROWSER, allow_redirects=False)
+    assert (without.status_code, without.headers["Location"]) == (308, "v1/")
+    page = service.get("/tests/array/v1/", headers=BROWSER)
+    (style,) = re.findall(r'"(static/[^"]+/map.css)"', page.text)
+    assert service.get(f"/tests/array/v1/{style}").status_code == 200
+    told = service.get("/tests/array/v1/map.json").json()
+    assert (told["root"], told["service"]["address"]) == ("../../../", "/tests/array/v1")
+    assert service.get("/tests/array/v1/tiles/3/4/4").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/developer"])

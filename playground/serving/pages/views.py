@@ -49,7 +49,7 @@ def version_of_files() -> str:
 
 
 @blueprint.get("/")
-@operation("About", gives={"application/json": FrontPage, "text/html": str})
+@operation("About", gives={200: {"application/json": FrontPage, "text/html": str}, 308: {"text/html": str}})
 def front_page() -> Response:
     """The map for browsers; for other clients who answers here, and where."""
     if wants_html():
