@@ -75,6 +75,7 @@ export class Files {
     const shown = Boolean(this.pictures.map);
     $("map").hidden = shown;
     $("leave").hidden = !shown;
+    $("ask").classList.toggle("picture", shown);
     $("compare").hidden = !(shown && asked.images);
   }
 
@@ -82,6 +83,7 @@ export class Files {
     this.pictures.close();
     $("map").hidden = false;
     $("leave").hidden = $("compare").hidden = true;
+    $("ask").classList.remove("picture");
     this.app.asked = this.app.lastTile;
     this.app.map.invalidateSize();
     showObject(null);
