@@ -3,6 +3,9 @@
     PlaygroundError
     ├── SettingsError               service.yaml, app.yaml or the environment: all problems at once
     ├── GenerateError               a build context cannot be written
+    ├── ImageReadError              an image that is not there, or cannot be read
+    ├── WrapRefusedError            an image that cannot be wrapped: every reason at once
+    ├── BuildError                  the engine could not build the image, or it is not what it should be
     ├── CertificateError            what is to be promoted was not checked, or did not pass
     ├── DeployError                 a deployment cannot begin, or was stopped; traffic is as it was
     ├── FormatError                 features cannot be written in this format
@@ -68,6 +71,22 @@ class SettingsError(PlaygroundError):
 
 class GenerateError(PlaygroundError):
     """A build context cannot be written."""
+
+
+class ImageReadError(PlaygroundError):
+    """An image is not there, or cannot be read."""
+
+
+class WrapRefusedError(PlaygroundError):
+    """An image cannot be wrapped; ``problems`` lists every reason."""
+
+    def __init__(self, message: str, hint: str = "", problems: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint)
+        self.problems = problems
+
+
+class BuildError(PlaygroundError):
+    """The engine could not build the image, or the image is not what it should be."""
 
 
 class CertificateError(PlaygroundError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from decimal import Decimal
 from pathlib import Path
@@ -53,7 +54,12 @@ GENERATED = ("Dockerfile", "README.md", "app.yaml", "gunicorn.conf.py")
 @pytest.mark.parametrize("name", GENERATED)
 @pytest.mark.parametrize(("folder", "settings", "project"), [("least", LEAST, None), ("full", FULL, "my-project")])
 def test_golden(golden, folder: str, settings: ServiceSettings, project: str | None, name: str):
-    golden(f"{folder}/{name}", render_context(settings, project)[name])
+    golden(f"{folder}/{name}", without_revision(render_context(settings, project)[name]))
+
+
+def without_revision(content: bytes) -> bytes:
+    """A Dockerfile without the digest of what it copies, which changes with every line of the library."""
+    return re.sub(rb"(image\.revision=.sha256:)[0-9a-f]{64}", rb"\1...", content)
 
 
 def test_same_input_same_bytes():
@@ -68,6 +74,7 @@ def test_what_is_in_a_context():
         "Dockerfile",
         "README.md",
         "app.yaml",
+        "get_pip.py",
         "gunicorn.conf.py",
         "requirements.txt",
         f"tile_playground-{__version__}-py3-none-any.whl",

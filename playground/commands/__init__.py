@@ -14,6 +14,11 @@ from playground.version import __version__
 COMMANDS = {
     "init": ("playground.commands.init:init", "Make a partner's project to start from; it passes `check` at once."),
     "generate": ("playground.commands.generate:generate", "Write the build context of a partner's service."),
+    "inspect-image": (
+        "playground.commands.inspect_image:inspect_image",
+        "Say what a partner's image is, and how it would be wrapped.",
+    ),
+    "build": ("playground.commands.build:build", "Build the image, pinned, and prove that no package changed."),
     "lint": ("playground.commands.lint:lint", "Hold a build context against the rules of App Engine Flex."),
     "deploy": ("playground.commands.deploy:deploy", "Deploy a build context: plan, test, traffic in stages, way back."),
     "serve": ("playground.commands.serve:serve", "Run the service on this machine, without Docker."),

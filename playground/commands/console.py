@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from playground.errors import PlaygroundError, SettingsError
+from playground.errors import PlaygroundError, SettingsError, WrapRefusedError
 from playground.settings import PROJECT_ID
 
 console = Console(stderr=True, highlight=False)
@@ -18,7 +18,7 @@ console = Console(stderr=True, highlight=False)
 def complain(error: PlaygroundError) -> None:
     """Say what is wrong, each problem on its line, and what to do about it."""
     console.print(f"[bold red]error:[/] {escape(error.message)}", soft_wrap=True)
-    for problem in error.problems if isinstance(error, SettingsError) else ():
+    for problem in error.problems if isinstance(error, SettingsError | WrapRefusedError) else ():
         console.print(f"  {escape(problem)}", soft_wrap=True)
     if error.hint:
         console.print(f"[bold]hint:[/] {escape(error.hint)}", soft_wrap=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
-import re
+from collections.abc import Mapping
 
 from jinja2 import Environment, StrictUndefined
 
@@ -12,30 +14,42 @@ from playground.errors import GenerateError
 from playground.settings import PredictorSettings, ServiceSettings
 from playground.settings.fields import defaults_of, settings_of
 from playground.version import __version__
+from playground.wrap.dockerfile import render_dockerfile, substitute
+from playground.wrap.image.opening import repository_of
+from playground.wrap.plan import WrapPlan
 from playground.wrap.wheel import wheel_bytes
 
 IN_GUNICORN_CONF = ("workers", "backlog", "timeout", "batch_size")
 
 
-def render_context(settings: ServiceSettings, project: str | None = None) -> dict[str, bytes]:
+def render_context(
+    settings: ServiceSettings, project: str | None = None, plan: WrapPlan | None = None
+) -> dict[str, bytes]:
     """The build context of a service: path -> content.
 
     Args:
         settings: the partner's.
         project: the Google Cloud project, the team's.
+        plan: how the image is to be wrapped, where it was inspected.
 
     Raises:
         GenerateError: the settings name no image.
     """
     if settings.image is None:
         raise GenerateError("the service has no image", "give the partner's Docker image as image: in service.yaml")
+    if plan is not None:
+        settings = _planned(settings, plan)
     wheel_name, wheel = wheel_bytes()
     readme = render_template("templates/README.md.j2", vars(settings) | {"project": project, "version": __version__})
     files = render_runtime(settings, project) | {
-        "Dockerfile": _dockerfile(settings, settings.image).encode(),
-        "README.md": readme.encode(),
         "requirements.txt": resources.read("templates/requirements.txt"),
         wheel_name: wheel,
+    }
+    if plan is None or plan.server == "image":
+        files["get_pip.py"] = resources.read("templates/get_pip.py")
+    files |= {
+        "Dockerfile": render_dockerfile(settings, plan, source_digest(files)).encode(),
+        "README.md": readme.encode(),
         ".dockerignore": resources.read("templates/dockerignore"),
         ".gcloudignore": resources.read("templates/gcloudignore"),
     }
@@ -85,45 +99,40 @@ def environment(settings: ServiceSettings, project: str | None = None) -> dict[s
     return {key: value for key, value in variables.items() if value is not None}
 
 
-def _dockerfile(settings: ServiceSettings, image: str) -> str:
-    """Dockerfile.integration with the image filled in, and labels that say what it is."""
-    text = resources.read("Dockerfile.integration").decode()
-    build = f"docker build --tag {settings.name} ."
-    header = f"# {settings.name}: {build}\n#\n# Written by `playground generate` from this:\n#\n"
-    labels = {
-        "org.opencontainers.image.title": settings.name,
-        "org.opencontainers.image.description": f"{settings.predictor_package}:{settings.predictor_class} as a service",
-        "org.opencontainers.image.base.name": image,
-        "playground.version": __version__,
-    }
-    rows = " \\\n".join(f"      {key}={_for_dockerfile(value)}" for key, value in labels.items())
-    text = _substitute(r"^ARG base_id$", f"ARG base_id={_for_dockerfile(image)}", text)
-    return f"{header}{text}\nLABEL {rows.lstrip()}\n"
+def source_digest(files: Mapping[str, bytes]) -> str:
+    """One digest of all files that go into an image."""
+    rows = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items()))
+    return f"sha256:{hashlib.sha256(rows.encode()).hexdigest()}"
 
 
 def _gunicorn_conf(settings: ServiceSettings) -> str:
     text = resources.read("gunicorn.conf.py").decode()
     for key in IN_GUNICORN_CONF:
-        text = _substitute(rf'boot\.number\("{key}", [0-9]+\)', f'boot.number("{key}", {getattr(settings, key)})', text)
+        text = substitute(rf'boot\.number\("{key}", [0-9]+\)', f'boot.number("{key}", {getattr(settings, key)})', text)
     return text
 
 
-def _substitute(pattern: str, new: str, text: str) -> str:
-    """Replace what must stand exactly once."""
-    text, count = re.subn(pattern, lambda _: new, text, flags=re.MULTILINE)
-    if count != 1:
-        raise GenerateError(f"{pattern} stands {count} times in what it was taken for", "install tile-playground again")
-    return text
+def _planned(settings: ServiceSettings, plan: WrapPlan) -> ServiceSettings:
+    """The settings with the interpreter that the plan found.
 
-
-def _for_dockerfile(value: str) -> str:
-    """A Dockerfile's double-quoted text; there, $ would be a variable."""
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$") + '"'
+    Raises:
+        GenerateError: the plan is of another image.
+    """
+    if plan.image != settings.image:
+        same = settings.image and repository_of(plan.image) == repository_of(settings.image)
+        hint = "look at the image anew" if same else "inspect the image that service.yaml names"
+        raise GenerateError(f"the plan is of {plan.image}, service.yaml names {settings.image}", hint)
+    return dataclasses.replace(settings, predictor_python=plan.predictor_python)
 
 
 def render_template(name: str, values: dict[str, object]) -> str:
     """A template, named from ``resources.root()``, with its values."""
     # No escaping for HTML: these are YAML and Markdown; what goes into YAML passes through ``quoted``.
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701
-    environment.filters["quoted"] = json.dumps
+    environment.filters["quoted"] = _quoted
     return environment.from_string(resources.read(name).decode()).render(values)
+
+
+def _quoted(text: str) -> str:
+    """YAML's double-quoted text, in ASCII. JSON's is the same but beyond 16 bits, where it has surrogates."""
+    return '"' + "".join(f"\\U{ord(char):08x}" if char > "\uffff" else json.dumps(char)[1:-1] for char in text) + '"'

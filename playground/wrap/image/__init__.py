@@ -1,0 +1,1 @@
+"""A partner's image, looked into without running it."""
