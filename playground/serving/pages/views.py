@@ -11,6 +11,7 @@ import hashlib
 import mimetypes
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from flask import Response, redirect, request
 from werkzeug.exceptions import NotFound
@@ -26,6 +27,10 @@ STATIC = Path(__file__).with_name("static")
 LEAFLET = ("leaflet.js", "leaflet.css")
 """Of the package XStatic-Leaflet; nothing else of it is served."""
 KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+FRONT_PAGE: dict[int, dict[str, Any]] = {
+    200: {"application/json": FrontPage, "text/html": str},
+    308: {"text/html": str},
+}
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -49,7 +54,7 @@ def version_of_files() -> str:
 
 
 @blueprint.get("/")
-@operation("About", gives={200: {"application/json": FrontPage, "text/html": str}, 308: {"text/html": str}})
+@operation("About", gives=FRONT_PAGE)
 def front_page() -> Response:
     """The map for browsers; for other clients who answers here, and where."""
     if wants_html():
