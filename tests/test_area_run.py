@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import random
 import shutil
-import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,51 +14,27 @@ import numpy as np
 import pytest
 import rasterio.features
 import shapely
+from areas import CORNER, SIDE, SIZE, bbox, call, command, field, plan_and_spec, write_source, written
 from conftest import PREDICTORS
-from fields import assert_same, smooth, write_world
+from fields import assert_same
 from flaky import FlakyService
 
 from playground import area, geo
 from playground.area.aoi import Area
-from playground.area.engines.local import LocalEngine
 from playground.area.engines.worker import TileWorker
-from playground.area.local import about_of, worker_spec
 from playground.area.outcome import Job, Outcome
 from playground.area.running import AreaRun, Plan
 from playground.errors import PredictorNotReadyError, RunError
-from playground.settings import load_running
-
-CORNER = mercantile.Tile(100, 100, 8)
-SIZE = 64
-SIDE = 12
 
 
 @pytest.fixture(scope="module")
 def world() -> np.ndarray:
-    return smooth(3, SIDE * SIZE, 6.0, 0.3)
+    return field()
 
 
 @pytest.fixture(scope="module")
-def source(world: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("area") / "field.mbtiles"
-    write_world(path, world, SIZE, CORNER)
-    return path
-
-
-def bbox(side: int = SIDE) -> str:
-    first, last = mercantile.bounds(CORNER), mercantile.bounds(CORNER.x + side - 1, CORNER.y + side - 1, CORNER.z)
-    return f"{first.west},{last.south},{last.east},{first.north}"
-
-
-def command(source: Path, out: Path, *more: str, side: int = SIDE, predictor: str = "blobs:Blobs") -> list[str]:
-    where = ["--tiles", str(source), "--zoom", "8", "--padding", "8", "--predictor", predictor]
-    program = "from playground.commands import main; main()"
-    workers = [] if "--workers" in more else ["--workers", "2"]
-    return [sys.executable, "-c", program, "run", *where, *workers, "--out", str(out), *more, "--", bbox(side)]
-
-
-def call(arguments: list[str], cwd: Path = PREDICTORS) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(arguments, cwd=cwd, capture_output=True, text=True, timeout=100, check=False)
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_source(tmp_path_factory.mktemp("area"))
 
 
 @pytest.fixture(scope="module")
@@ -106,13 +79,13 @@ def test_bytes_do_not_depend_on_the_workers(source: Path, finished: Path, tmp_pa
 class Shuffled:
     """An engine that predicts for real, and tells of the tiles in a random order."""
 
-    def __init__(self, spec: object, seed: int) -> None:
-        self._worker = TileWorker(spec)
+    def __init__(self, worker: TileWorker, seed: int) -> None:
+        self._worker = worker
         self._random = random.Random(seed)
         self._kept: list[Outcome] = []
 
     def start(self) -> None:
-        self._worker.start()
+        """The worker has started."""
 
     def room(self) -> int:
         return max(0, 40 - len(self._kept))
@@ -126,75 +99,18 @@ class Shuffled:
         return told
 
     def close(self) -> None:
-        self._worker.close()
+        """The worker works for the next run."""
 
 
-def plan_and_spec(source: Path, **more: object) -> tuple[Plan, object]:
-    named = {"PREDICTOR_PACKAGE": "blobs", "PREDICTOR_CLASS": "Blobs", "PREDICTOR_PYTHON": sys.executable}
-    settings = load_running(None, {**named, "TILES": str(source), "ZOOM_LEVEL": "8", "PADDING": "8"})
-    return Plan(area.read_area(bbox()), 8, about_of(settings), **more), worker_spec(settings, PREDICTORS)
-
-
-def test_bytes_do_not_depend_on_the_order(source: Path, finished: Path, tmp_path: Path) -> None:
+def test_bytes_do_not_depend_on_the_order_or_what_is_cached(source: Path, finished: Path, tmp_path: Path) -> None:
     plan, spec = plan_and_spec(source)
-    run = AreaRun(plan, lambda total: Shuffled(spec, 5), tmp_path / "journal")
-    assert list(run) == json.loads((finished / "a.geojson").read_bytes())["features"]
-    run.close()
-
-
-def test_killed_at_any_moment_it_goes_on(source: Path, finished: Path, tmp_path: Path) -> None:
-    out = tmp_path / "a.geojson"
-    journal = tmp_path / "a.geojson.journal"
-    whole = SIDE * SIDE
-    process = subprocess.Popen(command(source, out), cwd=PREDICTORS, stderr=subprocess.DEVNULL)
-    until_written(process, journal)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not out.exists()
-    done = rows(journal)
-    ended = call(command(source, out, "--resume", "--summary", str(tmp_path / "s.json")))
-    assert ended.returncode == 0, ended.stderr
-    assert out.read_bytes() == (finished / "a.geojson").read_bytes()
-    told = json.loads((tmp_path / "s.json").read_text())
-    assert told["asked"] == whole
-    assert told["predicted"] == whole - done
-
-
-def until_written(process: subprocess.Popen, journal: Path) -> None:
-    """Wait for the first tiles in a journal."""
-    while rows(journal) < 1:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(0.03)
-            pytest.fail("it ended before")
-
-
-def rows(journal: Path) -> int:
-    import sqlite3
-
-    try:
-        database = sqlite3.connect(f"file:{journal}?mode=ro", uri=True)
-        try:
-            return int(database.execute("SELECT count(*) FROM tiles").fetchone()[0])
-        finally:
-            database.close()
-    except sqlite3.Error:
-        return 0
-
-
-def test_ctrl_c_ends_it_in_order(source: Path, tmp_path: Path) -> None:
-    out = tmp_path / "a.geojson"
-    process = subprocess.Popen(command(source, out), cwd=PREDICTORS, stderr=subprocess.PIPE, text=True)
-    until_written(process, tmp_path / "a.geojson.journal")
-    process.send_signal(signal.SIGINT)
-    _, words = process.communicate(timeout=30)
-    if process.returncode == 0:
-        pytest.skip("it was faster than the signal")
-    assert process.returncode == 130, words
-    assert "--resume goes on" in words
-    assert not out.exists()
-    refused = call(command(source, out))
-    assert refused.returncode == 1
-    assert "add --resume" in refused.stderr
+    worker = TileWorker(spec)
+    worker.start()
+    for seed, temperature in enumerate(("cold", "warm")):
+        run = AreaRun(plan, lambda total, seed=seed: Shuffled(worker, seed), tmp_path / f"{temperature}.journal")
+        out = tmp_path / f"{temperature}.geojson"
+        assert written(run, out) == (finished / "a.geojson").read_bytes(), temperature
+    worker.close()
 
 
 def test_a_predictor_that_dies_costs_its_own_tiles_only(source: Path, tmp_path: Path) -> None:
@@ -225,27 +141,6 @@ def test_a_predictor_that_dies_costs_its_own_tiles_only(source: Path, tmp_path: 
         "TilePoisonedError",
     }
     assert (tmp_path / "a.geojson.journal").exists()
-
-
-def test_a_worker_that_is_killed_loses_nothing(source: Path, finished: Path, tmp_path: Path) -> None:
-    plan, spec = plan_and_spec(source, pause=0.01)
-    engines = []
-
-    def make(total: int) -> LocalEngine:
-        engines.append(LocalEngine(spec, 2, total))
-        return engines[0]
-
-    def kill_one(run: AreaRun) -> None:
-        if run.report.predicted and len(engines) == 1:
-            victim = engines[0]._workers[0].process
-            victim.kill()
-            engines.append(victim)
-
-    run = AreaRun(plan, make, tmp_path / "journal", observe=kill_one)
-    assert list(run) == json.loads((finished / "a.geojson").read_bytes())["features"]
-    assert run.report.whole
-    assert len(engines) == 2
-    run.close()
 
 
 def test_a_thousand_tiles_with_failures_add_up(tmp_path: Path) -> None:
@@ -305,6 +200,18 @@ def test_from_python(source: Path) -> None:
         list(area.run(bbox(2), predictor="blobs:Nothing", **options))
 
 
+def test_to_geopandas(source: Path) -> None:
+    options = {"tiles": str(source), "zoom": 8, "padding": 8, "workers": 1, "project": PREDICTORS}
+    run = area.run(bbox(2), predictor="blobs:Blobs", **options)
+    frame = run.to_geopandas()
+    assert len(frame) == run.report.features > 0
+    assert frame.crs.to_epsg() == 4326
+    assert set(frame["category"]) == {"blob"}
+    assert frame.geometry.is_valid.all()
+    west, south, east, north = map(float, bbox(2).split(","))
+    assert frame.within(shapely.box(west - 1e-6, south - 1e-6, east + 1e-6, north + 1e-6)).all()
+
+
 def test_another_runs_journal_is_refused(source: Path, tmp_path: Path) -> None:
     plan, _ = plan_and_spec(source)
     first = AreaRun(plan, None, tmp_path / "journal")
@@ -314,14 +221,3 @@ def test_another_runs_journal_is_refused(source: Path, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no journal" * 500)
     with pytest.raises(RunError, match="cannot be used as a journal"):
         AreaRun(plan, None, tmp_path / "text", resume=True)
-
-
-def test_a_full_disk_is_said(source: Path, tmp_path: Path) -> None:
-    arguments = command(source, tmp_path / "a.geojson")
-    limited = ["bash", "-c", 'ulimit -f 100; exec "$@"', "bash", *arguments]
-    ended = call(limited)
-    assert ended.returncode == 1, ended.stderr
-    assert "--resume" in ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert (tmp_path / "a.geojson.journal").exists()
-    assert not (tmp_path / "a.geojson").exists()

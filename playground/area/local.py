@@ -12,13 +12,14 @@ from typing import Any
 
 import shapely
 
+from playground import registry
 from playground.area.aoi import Area, read_area
-from playground.area.engines import Engine
+from playground.area.engines import ENGINES, Engine
 from playground.area.engines.local import LocalEngine
 from playground.area.engines.worker import WorkerSpec
 from playground.area.running import AreaRun, Plan
 from playground.area.seams import merge_named
-from playground.errors import AreaError
+from playground.errors import AreaError, RunError
 from playground.fetching.policy import FetchPolicy
 from playground.fetching.urls import without_secrets
 from playground.pipeline import hooks_of
@@ -77,6 +78,32 @@ def local_engine(spec: WorkerSpec, workers: int | None = None) -> Callable[[int]
     return lambda total: LocalEngine(spec, count, total)
 
 
+def dask_engine(
+    settings: RunningSettings, project: Path, scheduler: str | None = None, workers: int | None = None, **options: Any
+) -> Callable[[int], Engine]:
+    """What makes the engine of a run on a Dask cluster.
+
+    Args:
+        settings: of the running service; without ``predictor_python`` the workers' own interpreter is the partner's.
+        project: the partner's folder.
+        scheduler: its address; None for a cluster of this machine.
+        workers: of that cluster of this machine.
+        options: others of DaskEngine.
+
+    Raises:
+        RunError: Dask is not installed.
+    """
+    try:
+        engine = registry.load(ENGINES["dask"])
+    except ModuleNotFoundError as error:
+        raise RunError(f"Dask is not installed: {error}", "pip install 'tile-playground[dask]'") from error
+    spec = worker_spec(settings, project)
+    spec = dataclasses.replace(
+        spec, predictor=dataclasses.replace(spec.predictor, python=settings.predictor_python or "")
+    )
+    return lambda total: engine(spec, total, scheduler=scheduler, workers=workers, **options)
+
+
 def run(
     area: str | Area | shapely.Geometry | Sequence[float],
     *,
@@ -91,6 +118,9 @@ def run(
     journal: Path | str | None = None,
     resume: bool = False,
     provenance: bool = False,
+    engine: str = "local",
+    scheduler: str | None = None,
+    preinstalled: bool = False,
     **settings: Any,
 ) -> AreaRun:
     """A run over an area; iterate over it for GeoJSON features, then read its ``report``.
@@ -107,6 +137,9 @@ def run(
         journal: where to keep what is done, so that ``resume`` can go on; a scratch file if not given.
         resume: go on with that journal.
         provenance: write source tiles into each object.
+        engine: local or dask.
+        scheduler: the address of a Dask cluster's; without it ``dask`` is a cluster of this machine.
+        preinstalled: the workers of the cluster have the partner's code; else ``project`` is sent to them.
         settings: others of the running service, by their names.
 
     Raises:
@@ -119,7 +152,7 @@ def run(
         "tiles": tiles,
         "zoom_level": zoom,
         "padding": padding,
-        "predictor_python": python or sys.executable,
+        **({"predictor_python": python} if python else {}),
         **settings,
     }
     running = load_running(None, {key.upper(): str(value) for key, value in named.items()})
@@ -130,9 +163,13 @@ def run(
         merge_named(merge),
         provenance,
     )
-    spec = worker_spec(running, Path(project).resolve())
+    folder = Path(project).resolve()
+    if engine == "dask":
+        make = dask_engine(running, folder, scheduler, workers, preinstalled=preinstalled)
+    else:
+        make = local_engine(worker_spec(running, folder), workers)
     path = Path(journal) if journal is not None else Path(tempfile.mkdtemp(prefix="playground-")) / "journal"
-    return AreaRun(plan, local_engine(spec, workers), path, resume=resume, scratch=journal is None)
+    return AreaRun(plan, make, path, resume=resume, scratch=journal is None)
 
 
 def _area_of(area: str | Area | shapely.Geometry | Sequence[float], settings: RunningSettings) -> Area:

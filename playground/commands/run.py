@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import logging
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from playground.area import outputs
 from playground.area.aoi import BBOX, SOURCE, read_area
+from playground.area.engines import ENGINES, Engine
 from playground.area.engines.service import ServiceEngine, describe_service
-from playground.area.local import about_of, local_engine, source_info, worker_spec
+from playground.area.local import about_of, dask_engine, local_engine, source_info, worker_spec
 from playground.area.running import AreaRun, Plan
 from playground.area.seams import MERGES, merge_named
 from playground.commands.console import console
@@ -47,6 +50,11 @@ class _Run(click.Command):
 )
 @click.option("--service", metavar="URL", help="A running service that predicts, instead of this machine.")
 @predictor_options
+@click.option(
+    "--engine", type=click.Choice(list(ENGINES)), help="Who predicts; what --service or --scheduler says, else local."
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster, tcp://…; without it dask is on this machine.")
+@click.option("--preinstalled", is_flag=True, help="Dask workers have the predictor's code; don't send the folder.")
 @click.option("--workers", type=click.IntRange(1), metavar="N", help="Processes; tiles at once for --service.")
 @click.option("--out", "outs", multiple=True, default=["-"], metavar="FILE", help="Result, - is stdout; repeatable.")
 @click.option("--merge", default="union", metavar="MODE", help=f"How parts become one: {', '.join(MERGES)}.")
@@ -62,6 +70,9 @@ def run(
     path: Path | None,
     service: str | None,
     predictor: str | None,
+    engine: str | None,
+    scheduler: str | None,
+    preinstalled: bool,
     workers: int | None,
     outs: tuple[str, ...],
     merge: str,
@@ -84,31 +95,33 @@ def run(
     """
     for out in outs:
         outputs.format_of(out)
+    engine = _engine_named(engine, service, scheduler, preinstalled)
     with _journal_path(journal, outs, resume) as kept:
+        make: Callable[[int], Engine]
         settings = None
         if service is not None:
             zoom, about = describe_service(service, options["zoom"])
             where = read_area(area)
-            many = workers
-
-            def make(total: int) -> ServiceEngine:
-                return ServiceEngine(service, zoom, many)
-
-            engine: Any = make
+            make = functools.partial(_service_engine, service, zoom, workers)
         else:
             target = find_target(path, predictor, options)
             settings = target.running_settings()
             zoom, about = settings.zoom_level, about_of(settings)
             info = source_info(settings)
             where = read_area(area, info if area == SOURCE else None)
-            engine = local_engine(worker_spec(settings, target.project), workers)
+            if engine == "dask":
+                dask = {"preinstalled": preinstalled, "say": _say}
+                make = dask_engine(settings, target.project, scheduler, workers, **dask)
+                logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters becomes our error
+            else:
+                make = local_engine(worker_spec(settings, target.project), workers)
         plan = Plan(where, zoom, about, merge_named(merge), source_tiles)
         with _watch() as observe:
-            done = AreaRun(plan, engine, kept, resume=bool(resume), observe=Estimate(observe))
+            done = AreaRun(plan, make, kept, resume=bool(resume), observe=Estimate(observe))
             tiles = settings.tiles if settings is not None else options["tiles"]
             overview = Overview(picture, done, tiles, settings) if picture is not None else None
-            _announce(done)
-            with _interruptible(done):
+            with _interruptible(done, kept):
+                _announce(done)
                 _write(done, outs, overview)
         if overview is not None and not done.report.left:
             overview.save()
@@ -117,6 +130,24 @@ def run(
         if summary is not None:
             done.report.write(summary)
         _conclude(done, kept)
+
+
+def _engine_named(engine: str | None, service: str | None, scheduler: str | None, preinstalled: bool) -> str:
+    """Who predicts, by all that the command line says about it."""
+    engine = engine or ("service" if service is not None else "dask" if scheduler is not None else "local")
+    if (engine == "service") != (service is not None):
+        raise click.UsageError("--engine service and --service URL go together, and with no other engine")
+    if engine != "dask" and (scheduler is not None or preinstalled):
+        raise click.UsageError("--scheduler and --preinstalled are for --engine dask")
+    return engine
+
+
+def _service_engine(url: str, zoom: int, most: int | None, _total: int) -> ServiceEngine:
+    return ServiceEngine(url, zoom, most)
+
+
+def _say(words: str) -> None:
+    console.print(escape(words), soft_wrap=True)
 
 
 @contextlib.contextmanager
@@ -202,7 +233,7 @@ def _state(done: AreaRun, counts: bool = True) -> str:
 
 
 @contextlib.contextmanager
-def _interruptible(done: AreaRun) -> Iterator[None]:
+def _interruptible(done: AreaRun, kept: Path) -> Iterator[None]:
     """Let the first Ctrl-C end the run in order, and the second at once."""
 
     def end(number: int, frame: object) -> None:
@@ -213,6 +244,9 @@ def _interruptible(done: AreaRun) -> Iterator[None]:
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
+    except KeyboardInterrupt as error:
+        console.print(f"ended at once; --resume goes on with {escape(str(kept))}", soft_wrap=True)
+        raise click.exceptions.Exit(INTERRUPTED) from error
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -9,6 +9,7 @@ from playground.area.outcome import Job, Outcome
 ENGINES = {
     "local": "playground.area.engines.local:LocalEngine",
     "service": "playground.area.engines.service:ServiceEngine",
+    "dask": "playground.area.engines.dask:DaskEngine",
 }
 """Name to engine."""
 

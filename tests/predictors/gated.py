@@ -1,0 +1,31 @@
+"""Blobs whose tiles come late, never, or at a price."""
+
+import os
+import signal
+import time
+
+from blobs import Blobs
+
+
+class Gated(Blobs):
+    """Tiles from column 106 on wait until the file that GATE names is there."""
+
+    def predict(self, tile):
+        while tile.x >= 106 and not os.path.exists(os.environ["GATE"]):
+            time.sleep(0.01)
+        return Blobs.predict(self, tile)
+
+
+class NeverLoads(Blobs):
+    def __init__(self):
+        while True:
+            time.sleep(1)
+
+
+class EndsItsParent(Blobs):
+    """One tile takes down who asks."""
+
+    def predict(self, tile):
+        if (tile.x, tile.y) == (102, 101):
+            os.kill(os.getppid(), signal.SIGKILL)
+        return Blobs.predict(self, tile)

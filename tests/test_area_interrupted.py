@@ -1,0 +1,176 @@
+"""Runs over areas that are interrupted: by kill -9, by Ctrl-C, by a full disk. What is done is kept, and goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from areas import SIDE, call, command, plan_and_spec, rows, undisturbed, until_written, write_source, written
+from conftest import PREDICTORS
+
+from playground.area.engines.local import LocalEngine
+from playground.area.running import AreaRun
+
+TESTS = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_source(tmp_path_factory.mktemp("area"))
+
+
+@pytest.fixture(scope="module")
+def wanted(source: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return undisturbed(source, tmp_path_factory.mktemp("undisturbed"))
+
+
+def test_killed_at_any_moment_it_goes_on(source: Path, wanted: bytes, tmp_path: Path) -> None:
+    out = tmp_path / "a.geojson"
+    journal = tmp_path / "a.geojson.journal"
+    whole = SIDE * SIDE
+    process = subprocess.Popen(command(source, out), cwd=PREDICTORS, stderr=subprocess.DEVNULL)
+    until_written(process, journal)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not out.exists()
+    done = rows(journal)
+    ended = call(command(source, out, "--resume", "--summary", str(tmp_path / "s.json")))
+    assert ended.returncode == 0, ended.stderr
+    assert out.read_bytes() == wanted
+    told = json.loads((tmp_path / "s.json").read_text())
+    assert told["asked"] == whole
+    assert told["predicted"] == whole - done
+
+
+DYING = """\
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from areas import plan_and_spec
+from playground.area import running
+from playground.area.engines.local import LocalEngine
+
+source, journal, workers, place, when = sys.argv[2:]
+running.WRITE_EVERY = 0.01
+left = int(when)
+
+def pass_by(here):
+    global left
+    left -= here == place
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+class Engine(LocalEngine):
+    def collect(self, seconds):
+        found = super().collect(seconds)
+        for _ in found:
+            pass_by("tile")
+        return found
+
+class Journal(running.Journal):
+    def add(self, outcomes):
+        with self.transaction():
+            self._db.executemany("DELETE FROM tiles WHERE seq = ?", [(-1,)])
+            pass_by("in a write")
+        super().add(outcomes)
+        pass_by("after a write")
+
+running.Journal = Journal
+plan, spec = plan_and_spec(Path(source))
+make = lambda total: Engine(spec, int(workers), total)
+list(running.AreaRun(plan, make, Path(journal), resume=Path(journal).exists()))
+"""
+
+
+def test_killed_again_and_again_with_other_numbers_of_workers(source: Path, wanted: bytes, tmp_path: Path) -> None:
+    rng = np.random.default_rng(11)
+    journal = tmp_path / "journal"
+    done = [0]
+    for workers, place, most in ((1, "tile", 60), (2, "in a write", 4), (1, "after a write", 4)):
+        when = str(rng.integers(1, most))
+        arguments = [sys.executable, "-c", DYING, str(TESTS), str(source), str(journal), str(workers), place, when]
+        ended = call(arguments)
+        assert ended.returncode == -signal.SIGKILL, ended.stderr
+        done.append(rows(journal))
+    assert done == sorted(done)
+    assert 0 < done[-1] < SIDE * SIDE
+    plan, spec = plan_and_spec(source)
+    run = AreaRun(plan, lambda total: LocalEngine(spec, 4, total), journal, resume=True)
+    assert written(run, tmp_path / "a.geojson") == wanted
+    assert run.report.predicted == SIDE * SIDE - done[-1]
+
+
+def test_ctrl_c_ends_it_in_order(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.geojson"
+    process = subprocess.Popen(command(source, out), cwd=PREDICTORS, stderr=subprocess.PIPE, text=True)
+    until_written(process, tmp_path / "a.geojson.journal")
+    process.send_signal(signal.SIGINT)
+    _, words = process.communicate(timeout=30)
+    if process.returncode == 0:
+        pytest.skip("it was faster than the signal")
+    assert process.returncode == 130, words
+    assert "--resume goes on" in words
+    assert not out.exists()
+    refused = call(command(source, out))
+    assert refused.returncode == 1
+    assert "add --resume" in refused.stderr
+
+
+def test_a_second_ctrl_c_ends_it_at_once(source: Path, tmp_path: Path) -> None:
+    arguments = command(source, tmp_path / "a.geojson", predictor="gated:NeverLoads")
+    with subprocess.Popen(arguments, cwd=PREDICTORS, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while not psutil.Process(process.pid).children():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.03)
+                pytest.fail("it ended before")
+        process.send_signal(signal.SIGINT)
+        words = ""
+        while "once more to end at once" not in words:
+            line = process.stderr.readline()
+            assert line, words
+            words += line
+        process.send_signal(signal.SIGINT)
+        words += process.stderr.read()
+    assert process.returncode == 130, words
+    assert "Traceback" not in words
+    assert "--resume goes on with" in words
+
+
+def test_a_worker_that_is_killed_loses_nothing(source: Path, wanted: bytes, tmp_path: Path) -> None:
+    plan, spec = plan_and_spec(source, pause=0.01)
+    engines = []
+
+    def make(total: int) -> LocalEngine:
+        engines.append(LocalEngine(spec, 2, total))
+        return engines[0]
+
+    def kill_one(run: AreaRun) -> None:
+        if run.report.predicted and len(engines) == 1:
+            victim = engines[0]._workers[0].process
+            victim.kill()
+            engines.append(victim)
+
+    run = AreaRun(plan, make, tmp_path / "journal", observe=kill_one)
+    assert list(run) == json.loads(wanted)["features"]
+    assert run.report.whole
+    assert len(engines) == 2
+    run.close()
+
+
+def test_a_full_disk_is_said(source: Path, tmp_path: Path) -> None:
+    arguments = command(source, tmp_path / "a.geojson")
+    limited = ["bash", "-c", 'ulimit -f 100; exec "$@"', "bash", *arguments]
+    ended = call(limited)
+    assert ended.returncode == 1, ended.stderr
+    assert "--resume" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert (tmp_path / "a.geojson.journal").exists()
+    assert not (tmp_path / "a.geojson").exists()
