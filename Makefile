@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint format bench lock clean
+.PHONY: help demo test lint format bench screenshots lock clean
 
 help:
 	@echo "make demo    the whole job on NASA's Blue Marble: figures and a picture"
@@ -11,6 +11,7 @@ help:
 	@echo "make lint    style, types, import directions"
 	@echo "make format  lay the code out"
 	@echo "make bench   the benchmarks"
+	@echo "make screenshots  the pictures of the pages in docs/images; needs Chromium"
 	@echo "make lock    renew the locked requirements of the images"
 
 # Made again when the dependencies change.
@@ -45,6 +46,9 @@ bench: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
 	$(BIN)/python benchmarks/tiles/run.py
 	$(BIN)/python benchmarks/area/run.py
+
+screenshots: $(VENV)/installed
+	cd tests && ../$(BIN)/python screenshots.py
 
 lock: $(VENV)/installed
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --no-emit-index-url \

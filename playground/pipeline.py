@@ -13,7 +13,7 @@ import mercantile
 import numpy as np
 
 from playground import answers, geo, imagery
-from playground.errors import AddressError, ImageError, PayloadError, PlaygroundError
+from playground.errors import AddressError, ImageError, PayloadError, PlaygroundError, TileNotFoundError
 from playground.fetching.client import open_client
 from playground.fetching.policy import FetchPolicy
 from playground.fetching.tile import fetch_image
@@ -21,7 +21,7 @@ from playground.fetching.urls import without_secrets
 from playground.mosaic import Fill
 from playground.predictor import Limits, OtherResult, ServedTile
 from playground.settings import RunningSettings
-from playground.sources import open_source
+from playground.sources import SourceInfo, open_source
 from playground.tiles import TileEngine, TileImage
 from playground_interfaces import PredictionResult, Tile
 
@@ -142,6 +142,25 @@ class Pipeline:
         if in_pixels:
             outcome.tile["size"] = image.size
         return outcome
+
+    def imagery(self, z: int, x: int, y: int) -> bytes:
+        """One encoded tile of the source, at any zoom that it has, without padding.
+
+        Raises:
+            AddressError: no such tile.
+            TileNotFoundError: there is no imagery, or no source at all.
+            TileSourceError: the source failed.
+        """
+        if self._engine is None:
+            raise TileNotFoundError("this service has no tile source", "set TILES")
+        return self._engine.fetch(geo.check_tile(z, x, y), time.monotonic() + self.settings.fetch_seconds)
+
+    def source_info(self) -> SourceInfo | None:
+        """What the tile source says about itself, if it can be asked now; None where there is none."""
+        try:
+            return self._engine.source.info() if self._engine else None
+        except PlaygroundError:
+            return SourceInfo("")
 
     def tile_counts(self) -> tuple[dict[str, int], dict[str, int]]:
         """Tiles needed so far, by where they came from, and requests to the source, by how they ended."""

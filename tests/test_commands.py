@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -107,6 +108,20 @@ def test_serve_a_service_yaml(project, imagery_file):
         answer = requests.post(f"{url}/predict", json={"z": 3, "x": 5, "y": 4}, timeout=30).json()
         assert answer["service"]["name"] == "readers"
         assert answer["prediction"]["features"][0]["properties"]["shape"] == [272, 272, 3]
+
+
+def test_serve_opens_the_map(project, imagery_file, tmp_path):
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    os.mkfifo(opened)
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    browser.chmod(0o755)
+    command = [PLAYGROUND, "serve", "--tiles", str(imagery_file), "--workers", "1", "--port", "0", "--open"]
+    with serving(command, project, {**os.environ, "BROWSER": str(browser)}) as url:
+        told = requests.get(f"{url}/developer.json", timeout=30).json()
+        assert told["log"] is not None
+        page = requests.get(url, headers={"Accept": "text/html"}, timeout=30)
+        assert page.headers["Content-Type"].startswith("text/html")
+        assert opened.read_text().strip() == url
 
 
 def test_serve_a_build_context(project, imagery_file, tmp_path):

@@ -29,6 +29,7 @@ class Proxy(BaseHTTPRequestHandler):
             return
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {"X-Forwarded-Prefix": PREFIX, "Content-Type": self.headers.get("Content-Type", "")}
+        headers["Accept"] = self.headers.get("Accept", "*/*")
         address = self.target + self.path.removeprefix(PREFIX)
         answer = requests.request(self.command, address, data=body, headers=headers, timeout=30, allow_redirects=False)
         self.send_response(answer.status_code)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import webbrowser
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ from playground.wrap.write import write_files
 @click.option("--workers", type=int, metavar="N", help="Worker processes, each with its own copy of the model.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for every one.")
 @click.option("--port", type=int, default=8080, show_default=True, help="Port to listen on; 0 for a free one.")
-def serve(path: Path | None, predictor: str | None, host: str, port: int, **options: Any) -> None:
+@click.option("--open", "show", is_flag=True, help="Open the map in your browser when the service is ready.")
+def serve(path: Path | None, predictor: str | None, host: str, port: int, show: bool, **options: Any) -> None:
     """Run a service: from a service.yaml, from a generated build context, or from --predictor.
 
     The predictor runs in --python, in the folder of its service.yaml (else the current one). Ctrl-C ends it.
@@ -37,7 +39,10 @@ def serve(path: Path | None, predictor: str | None, host: str, port: int, **opti
         target.environ.setdefault("AUTH", os.environ.get("AUTH") or "none")
     settings = target.running_settings()  # what is wrong is said now, once, and not by every worker
     target.environ.setdefault("PREDICTOR_PYTHON", settings.predictor_python or sys.executable)
-    if host not in ("127.0.0.1", "::1", "localhost") and (os.environ.get("AUTH") or settings.auth or "none") == "none":
+    is_here = host in ("127.0.0.1", "::1", "localhost")
+    if is_here:  # nobody else sees the developer page
+        target.environ.setdefault("DEVELOPER_LOG", os.environ.get("DEVELOPER_LOG") or "true")
+    if not is_here and (os.environ.get("AUTH") or settings.auth or "none") == "none":
         console.print(f"[bold yellow]warning:[/] AUTH is none: whoever reaches {escape(host)} may use the service")
     with tempfile.TemporaryDirectory(prefix="playground-serve-") as scratch:
         # A predictor alone has no files of its own: those of this library serve it, told by the environment.
@@ -46,11 +51,11 @@ def serve(path: Path | None, predictor: str | None, host: str, port: int, **opti
             context = Path(scratch)
             write_files(render_runtime(target.settings), context)
         port = port or free_port(host)
-        sys.exit(run(target, context, host, port))
+        sys.exit(run(target, context, host, port, show))
 
 
-def run(target: Target, context: Path, host: str, port: int) -> int:
-    """Run gunicorn on a context until it ends; say when it is ready. Returns its exit status."""
+def run(target: Target, context: Path, host: str, port: int, show: bool = False) -> int:
+    """Run gunicorn on a context until it ends; say when it is ready, and show its map. Returns its exit status."""
     # Nobody balances load in front of a laptop: when it is to end, it ends.
     environ = {"DRAIN_LINGER": "0", **os.environ, **target.environ}
     process = subprocess.Popen(gunicorn_command(context, host, port), cwd=target.project, env=environ)
@@ -68,6 +73,8 @@ def run(target: Target, context: Path, host: str, port: int) -> int:
                 console.print(
                     f"[bold green]ready[/] at [link={url}]{url}[/link] (predictor on Python {predictor['python']})"
                 )
+                if show:
+                    webbrowser.open(url)
                 break
             if phase == "failed":
                 console.print(f"[bold red]the predictor could not be loaded:[/] {escape(str(predictor['error']))}")

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Flask
 
 from playground.registry import load
-from playground.serving import correlation, cors, endpoints, errors, guard, manners, state, validation, watch
+from playground.serving import correlation, cors, endpoints, errors, guard, manners, recent, state, validation, watch
 from playground.serving.state import Service
 
 BLUEPRINTS = {
@@ -18,11 +18,12 @@ BLUEPRINTS = {
     "describe": "playground.serving.describe:blueprint",
     "docs": "playground.serving.docs:blueprint",
     "health": "playground.serving.health:blueprint",
+    "pages": "playground.serving.pages:blueprint",
     "monitoring": "playground.serving.monitoring:blueprint",
 }
 """Groups of endpoints; the next one is one module and one line here."""
 
-PER_PREDICTOR = ("predictions", "process", "jobs", "describe")
+PER_PREDICTOR = ("predictions", "process", "jobs", "describe", "pages")
 """Those that each of several predictors has below its own address, too."""
 
 MAX_BODY = 32 * 1024 * 1024
@@ -55,6 +56,7 @@ def create_app(services: Sequence[Service]) -> Flask:
     errors.install(app)
     guard.install(app, settings)
     manners.install(app, settings)  # after the guard: before it, nobody's body is read, and no answer given again
+    recent.install(app, settings.developer_log)
     for target in BLUEPRINTS.values():
         app.register_blueprint(load(target))
     for each in services:

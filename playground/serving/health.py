@@ -14,27 +14,10 @@ from playground.serving.endpoints import states as endpoints_states
 from playground.serving.json import json_response
 from playground.serving.lifecycle import is_draining
 from playground.serving.openapi import operation
-from playground.serving.openapi.schemas import Alive, FrontPage, Readiness
+from playground.serving.openapi.schemas import Alive, Readiness
 from playground.serving.state import Service, service, services
 
 blueprint = Blueprint("health", __name__)
-
-
-@blueprint.get("/")
-@operation("About", gives={"application/json": FrontPage})
-def front_page() -> Response:
-    """Who answers here, and where."""
-    endpoints = {
-        "predict": "POST /predict",
-        "layer": "GET /predictions/{z}/{x}/{y}.geojson",
-        "ready": "GET /-/ready",
-        "alive": "GET /-/alive",
-        "process": "POST /api/v1/process",
-        "describe": "GET /api/v1/describe",
-        "documentation": "GET /docs/",
-        "version": "GET /version",
-    }
-    return json_response({"service": service().description, "endpoints": endpoints})
 
 
 @blueprint.get("/-/alive")
@@ -57,7 +40,7 @@ def is_ready() -> bool:
 @operation("Health", gives={200: {"application/json": Readiness}, 503: {"application/json": Readiness}})
 def ready() -> Response:
     """200 only when every predictor can take a tile; the body says what each does, since when, and what went wrong."""
-    told = [_told(each) for each in services()]
+    told = [readiness_of(each) for each in services()]
     is_ready = all(each["phase"] in ("ready", "busy") for each in told) and not is_draining()
     status = "draining" if is_draining() else "ready" if is_ready else "not ready"
     body: dict[str, Any] = {"status": status, "predictor": told[0]}
@@ -70,7 +53,8 @@ def ready() -> Response:
     return json_response(body, 200 if is_ready else 503)
 
 
-def _told(one: Service) -> dict[str, Any]:
+def readiness_of(one: Service) -> dict[str, Any]:
+    """What a predictor does, since when, and, to who may use the service, what went wrong."""
     state = one.predictor.state()
     since = datetime.datetime.fromtimestamp(state.since, datetime.timezone.utc)
     told: dict[str, Any] = dataclasses.asdict(state)

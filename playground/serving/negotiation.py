@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+from flask import request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import NotAcceptable
 from werkzeug.http import parse_accept_header
@@ -12,6 +13,7 @@ JSON = "application/json"
 GEOJSON = "application/geo+json"
 GEOJSON_SEQ = "application/geo+json-seq"
 NDJSON = "application/x-ndjson"
+HTML = "text/html"
 
 
 @functools.lru_cache(maxsize=256)
@@ -45,3 +47,11 @@ def media_type_for(accept: str, offers: tuple[str, ...]) -> str:
     if not chosen:
         raise NotAcceptable(f"this address answers in {', '.join(offers)}")
     return chosen
+
+
+def wants_html() -> bool:
+    """Whether the current request comes from a browser's address bar: it likes a page better than JSON."""
+    try:
+        return media_type_for(request.environ.get("HTTP_ACCEPT", ""), (JSON, HTML)) == HTML
+    except NotAcceptable:
+        return False

@@ -446,6 +446,12 @@ class RunningSettings(PredictorSettings):
             "log_api_calls", Switch(), "whether every prediction is logged; off: only those that the service failed at"
         ),
     )
+    developer_log: bool = field(
+        default=False,
+        metadata=about(
+            "developer_log", Switch(), "whether the developer page shows the last lines of the log to who may see it"
+        ),
+    )
     max_tiles_per_request: int = field(
         default=64,
         metadata=about(

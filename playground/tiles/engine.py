@@ -130,6 +130,19 @@ class TileEngine:
             ),
         )
 
+    def fetch(self, tile: mercantile.Tile, deadline: float | None = None) -> bytes:
+        """One encoded tile as the source gives it, without padding; shared and kept as those of ``get`` are.
+
+        Raises:
+            TileNotFoundError: there is no imagery.
+            TileTimeoutError, TileSourceError: it could not be fetched.
+        """
+        start = partial(self._start, tile, deadline)
+        data = self._wait(start, *start(), deadline)
+        if data is None:
+            raise TileNotFoundError(f"no imagery at {name_of(tile)}", "the source does not cover this place or zoom")
+        return data
+
     def walk(
         self, tiles: Iterable[mercantile.Tile], *, seconds: float = 60.0, ahead: int = 64
     ) -> Iterator[walk.Walked]:

@@ -17,11 +17,12 @@ from playground.errors import AccessError, SettingsError, UnauthenticatedError
 from playground.registry import load
 from playground.serving import headers, metrics_folder
 from playground.serving.guard.callers import caller, remember
+from playground.serving.negotiation import wants_html
 from playground.serving.rate_limit import RateLimit, client_address
 from playground.settings import RunningSettings
 from playground.settings.kinds import read_rate
 
-__all__ = ["GUARDS", "Guard", "caller", "check", "install", "is_admitted"]
+__all__ = ["GUARDS", "Guard", "caller", "check", "install", "is_admitted", "is_open"]
 
 GUARDS = {
     "none": "playground.serving.guard.nobody:NoGuard",
@@ -33,6 +34,12 @@ GUARDS = {
 
 OPEN = {"health.alive", "health.ready", "describe.health"}
 """Endpoints that ask nobody who he is, and are never limited."""
+
+SHELLS = ("pages.developer_page", "pages.static_file")
+"""Nor do the files of the pages, of each predictor's: they are the same for everybody, and hold nothing of a service.
+What they show they ask for, with the credentials that are typed into them."""
+FRONT_PAGE = "pages.front_page"
+"""A page for browsers; what it is for other clients is for those who may use the service."""
 
 
 class Guard(Protocol):
@@ -76,7 +83,7 @@ def install(app: Flask, settings: RunningSettings) -> None:
 
     @app.before_request
     def admit() -> None:
-        if request.endpoint in OPEN or _is_preflight():
+        if _is_open() or _is_preflight():
             return
         try:
             name = guard.admit(request.headers)
@@ -95,7 +102,7 @@ def install(app: Flask, settings: RunningSettings) -> None:
             response.headers["WWW-Authenticate"] = guard.challenge
         if limit:
             limit.tell(response)
-        if settings.auth != "none" and request.endpoint not in OPEN:
+        if settings.auth != "none" and not _is_open():
             _keep_private(response)
         return response
 
@@ -110,6 +117,16 @@ def is_admitted() -> bool:
     except AccessError:
         return False
     return True
+
+
+def is_open(endpoint: str) -> bool:
+    """Whether an endpoint asks nobody who he is, whatever the request."""
+    return endpoint in OPEN or endpoint.endswith(SHELLS)
+
+
+def _is_open() -> bool:
+    endpoint = request.endpoint or ""
+    return is_open(endpoint) or (endpoint.endswith(FRONT_PAGE) and wants_html())
 
 
 def _is_preflight() -> bool:

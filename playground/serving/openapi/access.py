@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from playground.serving.guard import OPEN
+from playground.serving.guard import is_open
 from playground.settings import RunningSettings
 
 BEARER = {"type": "http", "scheme": "bearer"}
@@ -24,7 +24,7 @@ def schemes(settings: RunningSettings) -> dict[str, dict[str, str]]:
 
 def refusals(settings: RunningSettings, endpoint: str) -> tuple[int, ...]:
     """The statuses of those who are not let in."""
-    if endpoint in OPEN:
+    if is_open(endpoint):
         return ()
     asked = (401, 403, 503) if settings.auth in ("bearer-jwt", "iap") else (401,) if schemes(settings) else ()
     return (*asked, 429) if settings.rate_limit else asked
@@ -32,4 +32,4 @@ def refusals(settings: RunningSettings, endpoint: str) -> tuple[int, ...]:
 
 def security(settings: RunningSettings, endpoint: str) -> list[dict[str, Any]]:
     """The security requirement of an endpoint."""
-    return [] if endpoint in OPEN else [{name: []} for name in schemes(settings)]
+    return [] if is_open(endpoint) else [{name: []} for name in schemes(settings)]

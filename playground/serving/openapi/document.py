@@ -27,6 +27,7 @@ TAGS = {
     "Health": "Whether the service lives, and whether it can predict.",
     "Endpoints of the team": "Those that are no prediction.",
     "About": "What this service is, and its documentation.",
+    "Pages": "What the map and the developer page ask for.",
 }
 STATUSES = {
     400: "The request cannot be used; sending it again does not help.",
