@@ -13,6 +13,7 @@ import msgspec
 from playground.area.engines.worker import TileWorker
 from playground.area.outcome import Job
 from playground.errors import PlaygroundError
+from playground_interfaces.loop import die_with_parent
 
 GARBAGE = 50_000
 """Objects made until garbage is looked for: features of 32 tiles are many, and none of them is part of a cycle."""
@@ -21,6 +22,7 @@ GARBAGE = 50_000
 def main(descriptor: int) -> None:
     """A worker process: jobs come in through a socket, outcomes go out; it ends with the socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the run, which then closes the socket
+    die_with_parent()  # a run that is ended at once closes nothing, and a worker that loads a model does not listen
     pipe = Connection(descriptor)
     encode, decode = msgspec.msgpack.encode, msgspec.msgpack.Decoder(list[Job]).decode
     jobs: deque[Job] = deque()
