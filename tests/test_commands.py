@@ -156,3 +156,12 @@ def test_generated_json_is_one_line(image):
     told = playground("predict", str(image), *BYTES)
     assert json.loads(told.stdout)
     assert told.stdout.count("\n") == 1
+
+
+def test_a_run_that_cannot_begin_leaves_no_journal(project, imagery_file):
+    command = ["run", "0,0,10,10", "--predictor", "readers:Nobody", "--tiles", str(imagery_file), "--zoom", "3"]
+    for _ in range(2):
+        told = playground(*command, "--out", "a.geojson", cwd=project)
+        assert told.returncode == 1
+        assert told.stderr.count("has no Nobody") == 1, "an error is said once, not again as its hint"
+    assert not list(project.glob("*.journal"))

@@ -20,7 +20,7 @@ def complain(error: PlaygroundError) -> None:
     console.print(f"[bold red]error:[/] {escape(error.message)}", soft_wrap=True)
     for problem in error.problems if isinstance(error, SettingsError | WrapRefusedError) else ():
         console.print(f"  {escape(problem)}", soft_wrap=True)
-    if error.hint:
+    if error.hint and error.hint.strip() not in error.message:
         console.print(f"[bold]hint:[/] {escape(error.hint)}", soft_wrap=True)
 
 

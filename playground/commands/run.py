@@ -28,7 +28,7 @@ from playground.commands.console import console
 from playground.commands.estimate import Estimate, duration
 from playground.commands.overview import Overview, png
 from playground.commands.target import find_target, predictor_options
-from playground.errors import RunError
+from playground.errors import PlaygroundError, RunError
 
 INTERRUPTED = 130
 SAY_EVERY = 10.0
@@ -123,9 +123,14 @@ def run(
             done = AreaRun(plan, make, kept, resume=bool(resume), observe=Estimate(observe))
             tiles = settings.tiles if settings is not None else options["tiles"]
             overview = Overview(picture, done, tiles, settings) if picture is not None else None
-            with _interruptible(done, kept):
-                _announce(done)
-                _write(done, outs, overview)
+            try:
+                with _interruptible(done, kept):
+                    _announce(done)
+                    _write(done, outs, overview)
+            except PlaygroundError:
+                if done.report.left == done.report.asked:  # nothing was done: there is nothing to go on with
+                    done.close(keep=False)
+                raise
         if overview is not None and not done.report.left:
             overview.save()
         if table is not None:

@@ -63,6 +63,18 @@ def run(target: Target, context: Path, host: str, port: int, show: bool = False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104  # compared, not bound
+    try:
+        _tell(process, url, show)
+        status = process.wait()
+    finally:  # nobody listens to this process any more, say: the service must not outlive it
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+    return 0 if status in (0, -signal.SIGINT, -signal.SIGTERM) else 1
+
+
+def _tell(process: subprocess.Popen[bytes], url: str, show: bool) -> None:
+    """Say in which phase the service is, until it is ready, has failed, or is gone."""
     said = ""
     while process.poll() is None:
         ready, phase, predictor = readiness(url)
@@ -75,16 +87,14 @@ def run(target: Target, context: Path, host: str, port: int, show: bool = False)
                 )
                 if show:
                     webbrowser.open(url)
-                break
+                return
             if phase == "failed":
                 console.print(f"[bold red]the predictor could not be loaded:[/] {escape(str(predictor['error']))}")
                 console.print(escape(predictor["traceback"] or ""), soft_wrap=True)
                 console.print("the service goes on, not ready; Ctrl-C ends it")
-                break
+                return
             console.print(phase)
         try:
             process.wait(0.2)
         except subprocess.TimeoutExpired:
             continue
-    status = process.wait()
-    return 0 if status in (0, -signal.SIGINT, -signal.SIGTERM) else 1
