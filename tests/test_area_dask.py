@@ -120,6 +120,7 @@ def until_childless(workers: list[subprocess.Popen]) -> None:
         psutil.wait_procs(children, 0.1)
 
 
+@pytest.mark.slow
 def test_a_client_that_is_killed_leaves_what_it_knew(
     cluster: Cluster, source: Path, gate: Path, wanted: bytes, tmp_path: Path
 ) -> None:
@@ -156,6 +157,7 @@ class Killing(DaskEngine):
         return found
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_loses_nothing(cluster: Cluster, source: Path, wanted: bytes, tmp_path: Path) -> None:
     plan, spec = plan_and_spec(source)
     cluster.have(2)
@@ -170,6 +172,7 @@ def test_a_worker_that_is_killed_loses_nothing(cluster: Cluster, source: Path, w
     assert victim.wait() == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_a_cluster_of_this_machine_from_python(source: Path) -> None:
     options = {"tiles": str(source), "zoom": 8, "padding": 8, "project": PREDICTORS, "workers": 1}
     found = [list(area.run(bbox(2), predictor="blobs:Blobs", engine=engine, **options)) for engine in ("dask", "local")]
@@ -186,6 +189,7 @@ def test_what_a_worker_cannot_do_is_said(cluster: Cluster, source: Path, tmp_pat
     run.close()
 
 
+@pytest.mark.slow
 def test_a_tile_that_takes_its_worker_down_leaves_the_others_alone(
     cluster: Cluster, source: Path, tmp_path: Path
 ) -> None:
@@ -268,6 +272,7 @@ def test_a_folder_is_packed_the_same_and_without_what_is_not_needed(
         pack(project)
 
 
+@pytest.mark.slow
 def test_a_desk_that_nobody_asks_closes(source: Path, tmp_path: Path) -> None:
     _, spec = plan_and_spec(source)
     shipped = unpack(pack(PREDICTORS, [source]), tmp_path)

@@ -6,6 +6,7 @@ import base64
 import io
 import os
 import subprocess
+import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -245,3 +246,21 @@ def test_a_user_that_does_not_exist(wrapped: str, context: Path):
     told = build("playground-test-refused", context, "--build-arg", "run_as=nobody-here", check=False)
     assert told.returncode != 0
     assert "playground: the image has no user nobody-here" in told.stdout + told.stderr
+
+
+def test_buildkit_takes_the_generated_context(partner: str, context: Path):
+    """By the engine's own BuildKit, asked as its command line does: the context is sent beside the order to build."""
+    socket = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
+    archive = context.parent / "context.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(context, ".")
+    address, name = "http://docker/v1.41/build?version=2&networkmode=host", "playground-test-buildkit:v1"
+    curl = ["curl", "--silent", "--unix-socket", socket, "--request", "POST"]
+    upload = [*curl, "--header", "Content-Type: application/x-tar", "--data-binary", f"@{archive}"]
+    sent = subprocess.Popen([*upload, f"{address}&buildid=upload-request:context"], stdout=subprocess.DEVNULL)
+    order = f"{address}&buildid=context&remote=upload-request&t={name}"
+    told = subprocess.run([*curl, order], capture_output=True, text=True, check=True, timeout=500)
+    sent.wait(30)
+    assert f"Successfully tagged {name}" in told.stdout, told.stdout[-2000:]
+    docker("image", "inspect", name)
+    docker("image", "rm", name)

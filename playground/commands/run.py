@@ -127,8 +127,9 @@ def run(
                 with _interruptible(done, kept):
                     _announce(done)
                     _write(done, outs, overview)
-            except PlaygroundError:
-                if done.report.left == done.report.asked:  # nothing was done: there is nothing to go on with
+            except PlaygroundError as error:
+                # Nothing was done, and the journal is not to blame: there is nothing to go on with.
+                if done.report.left == done.report.asked and not isinstance(error, RunError):
                     done.close(keep=False)
                 raise
         if overview is not None and not done.report.left:
