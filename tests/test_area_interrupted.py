@@ -89,6 +89,7 @@ list(running.AreaRun(plan, make, Path(journal), resume=Path(journal).exists()))
 """
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_with_other_numbers_of_workers(source: Path, wanted: bytes, tmp_path: Path) -> None:
     rng = np.random.default_rng(11)
     journal = tmp_path / "journal"
@@ -143,6 +144,7 @@ def test_a_second_ctrl_c_ends_it_at_once(source: Path, tmp_path: Path) -> None:
     assert "--resume goes on with" in words
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_loses_nothing(source: Path, wanted: bytes, tmp_path: Path) -> None:
     plan, spec = plan_and_spec(source, "blobs:Slow", pause=0.01)
     engines = []
