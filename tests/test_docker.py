@@ -259,8 +259,11 @@ def test_buildkit_takes_the_generated_context(partner: str, context: Path):
     upload = [*curl, "--header", "Content-Type: application/x-tar", "--data-binary", f"@{archive}"]
     sent = subprocess.Popen([*upload, f"{address}&buildid=upload-request:context"], stdout=subprocess.DEVNULL)
     order = f"{address}&buildid=context&remote=upload-request&t={name}"
-    told = subprocess.run([*curl, order], capture_output=True, text=True, check=True, timeout=500)
-    sent.wait(30)
+    try:
+        told = subprocess.run([*curl, order], capture_output=True, text=True, check=True, timeout=500)
+    finally:
+        sent.terminate()  # whether the engine has answered it or not: the build is over
+        sent.wait(30)
     assert f"Successfully tagged {name}" in told.stdout, told.stdout[-2000:]
     docker("image", "inspect", name)
     docker("image", "rm", name)
