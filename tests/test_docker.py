@@ -252,7 +252,7 @@ def test_buildkit_takes_the_generated_context(partner: str, context: Path):
     """By the engine's own BuildKit, asked as its command line does: the context is sent beside the order to build."""
     socket = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
     archive = context.parent / "context.tar"
-    with tarfile.open(archive, "w") as tar:
+    with tarfile.open(archive, "w", format=tarfile.USTAR_FORMAT) as tar:  # told apart by its first 512 bytes
         tar.add(context, ".")
     address, name = "http://docker/v1.41/build?version=2&networkmode=host", "playground-test-buildkit:v1"
     curl = ["curl", "--silent", "--unix-socket", socket, "--request", "POST"]
