@@ -5,6 +5,7 @@ Source of the formulas: EPSG Guidance Note 7-2, "Popular Visualisation Pseudo Me
 
 from __future__ import annotations
 
+import functools
 import math
 
 import mercantile
@@ -112,9 +113,14 @@ def bounds(tile: mercantile.Tile) -> tuple[float, float, float, float]:
 
 def resolution(tile: mercantile.Tile, tile_size: int) -> float:
     """Metres on the ground per pixel at the tile's centre."""
+    return _resolution_of_row(tile.z, tile.y, tile_size)
+
+
+@functools.lru_cache(1024)
+def _resolution_of_row(z: int, y: int, tile_size: int) -> float:
     middle = np.array([tile_size / 2])
-    _, lat = lnglat_of_pixel(tile, middle, middle, tile_size, 0)
-    return float(2 * HALF_WORLD / 2**tile.z / tile_size * np.cos(np.radians(lat[0])))
+    _, lat = lnglat_of_pixel(mercantile.Tile(0, y, z), middle, middle, tile_size, 0)
+    return float(2 * HALF_WORLD / 2**z / tile_size * np.cos(np.radians(lat[0])))
 
 
 def coordinate_decimals(zoom: int) -> int:

@@ -18,15 +18,16 @@ COUNT = SIDE + 2
 FIRST = mercantile.Tile(8512, 5728, ZOOM)
 SIZE = 256
 PER_TILE = 8
+QUALITY = 92
 
 
 def picture() -> np.ndarray:
-    """(H, W, 3): noise of several sizes, so that a tile has about the bytes of a photo, and eight bright ellipses a
-    tile, from 5 to 50 pixels long."""
+    """(H, W, 3): noise of several sizes, so that a tile has the bytes of a photo, about 24 KB, and eight bright
+    ellipses a tile, from 5 to 50 pixels long."""
     side = COUNT * SIZE
     chance = np.random.default_rng(1)
     ground = np.full((side, side, 3), 90.0, np.float32)
-    for cells, weight in ((side // 256, 20.0), (side // 32, 12.0), (side // 4, 8.0)):
+    for cells, weight in ((side // 256, 20.0), (side // 32, 12.0), (side // 4, 8.0), (side // 2, 12.0)):
         noise = chance.standard_normal((cells, cells, 3)).astype(np.float32)
         ground += weight * cv2.resize(noise, (side, side), interpolation=cv2.INTER_CUBIC)
     pixels = np.clip(ground, 0, 150).astype(np.uint8)
@@ -57,7 +58,7 @@ def make(path: Path) -> None:
         for x in range(COUNT):
             for y in range(COUNT):
                 part = np.ascontiguousarray(pixels[y * SIZE : (y + 1) * SIZE, x * SIZE : (x + 1) * SIZE])
-                data = simplejpeg.encode_jpeg(part, 80, colorsubsampling="420")
+                data = simplejpeg.encode_jpeg(part, QUALITY, colorsubsampling="420")
                 yield mercantile.Tile(FIRST.x + x, FIRST.y + y, ZOOM), data
 
     west, _, _, north = mercantile.bounds(FIRST)

@@ -29,13 +29,12 @@ from playground.settings import RunningSettings, load_running
 from playground.sources import SourceInfo, open_source
 
 
-def worker_spec(settings: RunningSettings, project: Path, threads: int = 0) -> WorkerSpec:
+def worker_spec(settings: RunningSettings, project: Path) -> WorkerSpec:
     """What each worker of a run needs to know.
 
     Args:
         settings: of the running service.
         project: the partner's folder.
-        threads: tiles in work at once; 0 for what the source asks for.
     """
     predictor = PredictorSpec(
         settings.predictor_package,
@@ -45,7 +44,7 @@ def worker_spec(settings: RunningSettings, project: Path, threads: int = 0) -> W
         hooks=hooks_of(settings),
     )
     # Seams need what lies in the padding, whatever the service's own answers do with it.
-    return WorkerSpec(dataclasses.replace(settings, padding_results="keep"), predictor, threads)
+    return WorkerSpec(dataclasses.replace(settings, padding_results="keep"), predictor)
 
 
 def about_of(settings: RunningSettings) -> dict[str, Any]:

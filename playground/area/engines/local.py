@@ -13,6 +13,7 @@ from typing import cast
 
 import msgspec
 
+from playground.area.cover import BAND_ROWS
 from playground.area.engines.worker import WorkerSpec
 from playground.area.outcome import Job, Outcome
 from playground.errors import PredictorCrashedError, PredictorNotReadyError
@@ -25,8 +26,8 @@ main(int(sys.argv[2]))
 """
 """Our path by argument, not by PYTHONPATH: that would reach the partner's interpreter, too."""
 CHUNK = 256
-"""Consecutive tiles that one worker gets: the more, the fewer tiles are decoded by two of them."""
-FEW = 16
+"""Consecutive tiles that one worker gets: the more, the fewer tiles are decoded by two of them. Whole columns of a full
+band, for the same reason."""
 SHORT = 96
 """Jobs left to a worker when it gets the next ones: three times what it tells of at once."""
 DEATHS = 3
@@ -68,7 +69,8 @@ class LocalEngine:
     def room(self) -> int:
         if self._shortest() is None:
             return 0
-        return max(FEW, min(CHUNK, self._left // (2 * self._count)))
+        share = min(CHUNK, self._left // (2 * self._count))
+        return max(share // BAND_ROWS, 1) * BAND_ROWS
 
     def submit(self, jobs: list[Job]) -> None:
         worker = self._shortest() or min(self._workers, key=lambda worker: len(worker.jobs))

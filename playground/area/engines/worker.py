@@ -22,15 +22,13 @@ from playground.predictor import PredictorSpec, ProcessPredictor
 from playground.settings import RunningSettings
 from playground.tiles import TileImage
 
-THREADS = 2
-"""Tiles that go to the predictor at once: one is predicted while the next is decoded."""
 QUICK = 0.005
-"""Seconds a tile: with a predictor that takes less, threads cost more than what they overlap. All cores are busy
-anyway, as there is a worker for each."""
+"""Seconds a tile: with a predictor that takes less, a thread of its own costs more than what it overlaps. All cores
+are busy anyway, as there is a worker for each."""
 AHEAD = 64
 """Requests to a tile server under way; of a local source nothing is fetched ahead."""
 BATCH = 32
-"""Tiles that are normalised and cut at once: what numpy and GEOS cost a call is then shared."""
+"""Tiles that are decoded, handed over, normalised and cut at once: what each of these costs a call is then shared."""
 SOON = 0.2
 """Seconds that an outcome may wait for others."""
 
@@ -42,12 +40,10 @@ class WorkerSpec:
     Attributes:
         settings: zoom, padding, tile source, deadlines.
         predictor: what to load.
-        threads: tiles that go to the predictor at once; 0 for what it can make use of.
     """
 
     settings: RunningSettings
     predictor: PredictorSpec
-    threads: int = 0
 
 
 Begun = tuple[Job, list[Future[Any]]]
@@ -77,15 +73,13 @@ class TileWorker:
 
     def __init__(self, spec: WorkerSpec) -> None:
         self.zoom = spec.settings.zoom_level
-        self.threads = spec.threads or THREADS
         self._settings = spec.settings
         self._options = answers.Options.of(spec.settings)
         engine = open_engine(spec.settings)
         if engine is None:
             raise SettingsError("there is no tile source", "set TILES")
         self._engine = engine
-        limits = dataclasses.replace(limits_of(spec.settings), backlog=self.threads)
-        self._predictor = ProcessPredictor(spec.predictor, limits)
+        self._predictor = ProcessPredictor(spec.predictor, limits_of(spec.settings))
 
     def start(self) -> None:
         """Load the predictor.
@@ -100,7 +94,7 @@ class TileWorker:
 
     def predict(self, job: Job) -> Outcome:
         """What becomes of a tile; never raises."""
-        return self._finish([self._ask(job)])[0]
+        return self._finish(self._ask([job]))[0]
 
     def predict_all(self, jobs: Iterable[Job]) -> Iterator[list[Outcome]]:
         """What becomes of tiles, some at a time, in any order; never raises.
@@ -118,10 +112,10 @@ class TileWorker:
         """
         begun: deque[Begun] = deque()
         fetching: list[Future[Any]] = []
-        asked: deque[Future[Predicted]] = deque()
+        asked: Future[list[Predicted]] | None = None
         done: list[Predicted] = []
         due = 0.0
-        with ThreadPoolExecutor(self.threads, thread_name_prefix="predict") as pool:
+        with ThreadPoolExecutor(1, thread_name_prefix="predict") as pool:
             while True:
                 fetching = [future for future in fetching if not future.done()]
                 while len(begun) < 2 * AHEAD and len(fetching) < AHEAD:
@@ -132,18 +126,22 @@ class TileWorker:
                     fetching += begun[-1][1]
                 if not (begun or asked or done):
                     return
-                if begun and not asked and self._predictor.seconds() < QUICK:
-                    done.append(self._ask(_next(begun)))
-                while begun and len(asked) <= self.threads and self._predictor.seconds() >= QUICK:
-                    asked.append(pool.submit(self._ask, _next(begun)))
+                if begun and asked is None:
+                    jobs = _next(begun, self._many())
+                    if self._predictor.seconds() < QUICK:
+                        done += self._ask(jobs)
+                    else:
+                        asked = pool.submit(self._ask, jobs)
                 due = due or time.monotonic() + SOON
-                if asked:
+                if asked is not None:
                     try:
-                        done.append(asked[0].result(SOON))
-                        asked.popleft()
+                        done += asked.result(SOON)
+                        asked = None
                     except StillWorkingError:
                         pass
                 if done and (len(done) >= BATCH or not (begun or asked) or time.monotonic() >= due):
+                    if begun and asked is None and self._predictor.seconds() >= QUICK:
+                        asked = pool.submit(self._ask, _next(begun, self._many()))
                     yield self._finish(done)
                     done, due = [], 0.0
 
@@ -158,17 +156,33 @@ class TileWorker:
         except PlaygroundError:
             return []  # whoever asks for the tile is told
 
-    def _ask(self, job: Job) -> Predicted:
-        """What the predictor says of a tile; never raises."""
+    def _many(self) -> int:
+        """Tiles to be handed over at once: not so many that one waits long for the others."""
+        seconds = self._predictor.seconds()
+        return max(1, min(BATCH, int(SOON / seconds))) if seconds else 1
+
+    def _ask(self, jobs: Sequence[Job]) -> list[Predicted]:
+        """What the predictor says of tiles; never raises."""
         began = time.monotonic()
+        found: list[Predicted] = []
         try:
-            until = began + self._settings.timeout
-            tile = mercantile.Tile(job.x, job.y, self.zoom)
-            image = self._engine.get(tile, min(began + self._settings.fetch_seconds, until))
-            response = format_prediction(self._predictor.predict(tile_of_image(image, until)))
-        except Exception as error:  # noqa: BLE001 - one tile that trips us up must not end a run of a million
-            return Predicted(job, None, [], time.monotonic() - began, error)
-        return Predicted(job, image, response["prediction"]["features"], time.monotonic() - began)
+            tiles = [mercantile.Tile(job.x, job.y, self.zoom) for job in jobs]
+            images = self._engine.get_all(tiles, began + min(self._settings.fetch_seconds, self._settings.timeout))
+            # Each has its own time to be predicted in, from its own turn on.
+            served = [tile_of_image(image, None) for image in images if isinstance(image, TileImage)]
+            fetched = (time.monotonic() - began) / len(jobs)
+            results = zip(served, self._predictor.predict_several(served), strict=True)
+            for job, image in zip(jobs, images, strict=True):
+                if not isinstance(image, TileImage):
+                    found.append(Predicted(job, None, [], fetched, image))
+                    continue
+                tile, result = next(results)
+                found.append(_predicted(job, image, result, fetched + tile.timing.get("predict", 0.0)))
+        except Exception as error:  # noqa: BLE001 - tiles that trip us up must not end a run of a million
+            if len(jobs) > 1:
+                return [each for job in jobs for each in self._ask([job])]
+            return [Predicted(jobs[0], None, [], time.monotonic() - began, error)]
+        return found
 
     def _finish(self, predicted: Sequence[Predicted]) -> list[Outcome]:
         """The outcomes of tiles; never raises."""
@@ -216,13 +230,27 @@ class TileWorker:
         ]
 
 
-def _next(begun: deque[Begun]) -> Job:
-    """The first job whose tiles are there, so that one slow answer holds up nobody; the first of all if none is."""
-    for index, (job, fetching) in enumerate(begun):
+def _predicted(job: Job, image: TileImage, result: Any, seconds: float) -> Predicted:
+    if isinstance(result, Exception):
+        return Predicted(job, None, [], seconds, result)
+    try:
+        return Predicted(job, image, format_prediction(result)["prediction"]["features"], seconds)
+    except Exception as error:  # noqa: BLE001 - as above
+        return Predicted(job, None, [], seconds, error)
+
+
+def _next(begun: deque[Begun], many: int) -> list[Job]:
+    """The first jobs whose tiles are there, so that one slow answer holds up nobody; the first of all if none is."""
+    ready: list[Job] = []
+    later: list[Begun] = []
+    while begun and len(ready) < many:
+        job, fetching = begun.popleft()
         if all(future.done() for future in fetching):
-            del begun[index]
-            return job
-    return begun.popleft()[0]
+            ready.append(job)
+        else:
+            later.append((job, fetching))
+    begun.extendleft(reversed(later))
+    return ready or [begun.popleft()[0]]
 
 
 def repairs_of(report: dict[str, Any]) -> dict[str, int]:
