@@ -69,6 +69,7 @@ def prepare():
 
 def serve(wire, predictor, workdir):
     """Answer one request after the other until the server closes the connection."""
+    several = None
     while True:
         try:
             request, blob = wire.receive()
@@ -76,8 +77,14 @@ def serve(wire, predictor, workdir):
             return
         if request["op"] == "predict":
             reply = answer(wire, predictor, request, blob)
-        else:
+        elif request["op"] == "predict-batch":
             reply = answer_batch(wire, predictor, request, blob)
+        else:
+            if several is None:
+                from .several import Several  # it needs this module
+
+                several = Several(wire, predictor, workdir)
+            reply = several.reply(request)
         wire.send(*reply)
         os.chdir(workdir)  # where the partner's relative paths are right, wherever this prediction went
 

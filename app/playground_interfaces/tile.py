@@ -46,7 +46,7 @@ class Tile(object):
         self.size = frame.pop("size", None)
         self.bounds = frame.pop("bounds", None)
         self.resolution = frame.pop("resolution", None)
-        self.tiles = frame.pop("tiles", None) or [self]
+        self._tiles = frame.pop("tiles", None) or None
         self.metadata = frame.pop("metadata", None) or {}
         if frame:
             raise TypeError("Tile() got unexpected arguments: " + ", ".join(sorted(frame)))
@@ -56,6 +56,16 @@ class Tile(object):
             load = self._loaders[name]
             self._parts[name] = load() if load is not None else None
         return self._parts[name]
+
+    @property
+    def tiles(self):
+        if self._tiles is None:  # made here, so that a tile which nobody asks is no circle: its pixels go with it
+            self._tiles = [self]
+        return self._tiles
+
+    @tiles.setter
+    def tiles(self, value):
+        self._tiles = value
 
     @property
     def image(self):

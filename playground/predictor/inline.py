@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from playground.errors import PlaygroundError, TileRejectedError
 from playground.predictor.process import PredictorSpec
 from playground.predictor.results import collection_of, failed
+from playground.predictor.several import attempt
 from playground.predictor.state import OtherResult, Stateful
 from playground_interfaces import PredictError, Tile, loop, telling
 from playground_interfaces.hooks import with_hooks
@@ -80,6 +82,9 @@ class InlinePredictor(Stateful):
         timing["queue"] = began - asked
         timing["predict"] = self._seconds = time.monotonic() - began
         return OtherResult(type(result).__name__) if kind == "other" else collection_of(features)
+
+    def predict_several(self, tiles: Sequence[Tile]) -> list[Any]:
+        return [attempt(self.predict, tile) for tile in tiles]
 
 
 def _own_array(tile: Tile) -> None:

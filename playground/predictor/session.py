@@ -143,14 +143,10 @@ class Session:
                 self._bound(deadline)
         except BlockingIOError:
             self.end("timeout")
-            raise PredictorTimeoutError(
-                "the prediction took longer than the deadline", "the predictor is started afresh; raise `timeout`"
-            ) from None
+            raise overdue() from None
         except (OSError, EOFError, ValueError) as error:
             self.kill()
-            raise PredictorCrashedError(
-                f"the predictor process {self.wait()} during this request", "it is started afresh; try again"
-            ) from error
+            raise crashed(self.wait()) from error
         except BaseException:  # in the middle of a conversation that nobody could take up again
             self.kill()
             raise
@@ -248,6 +244,18 @@ class Session:
         """Give the socket back; call it once ``wait`` has returned."""
         self._socket.close()
         self.process.close()
+
+
+def overdue() -> PredictorTimeoutError:
+    """What a caller is told of a tile that took too long."""
+    return PredictorTimeoutError(
+        "the prediction took longer than the deadline", "the predictor is started afresh; raise `timeout`"
+    )
+
+
+def crashed(how: str) -> PredictorCrashedError:
+    """What a caller is told of a tile on which the process ended."""
+    return PredictorCrashedError(f"the predictor process {how} during this request", "it is started afresh; try again")
 
 
 def _address(tile: Tile) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from playground.errors import PredictorNotReadyError
@@ -91,6 +91,12 @@ class Predictor(Protocol):
         Raises:
             PredictorError: one class for each cause, see ``playground.errors``.
             PlaygroundError: whatever making a part of the tile raised.
+        """
+
+    def predict_several(self, tiles: Sequence[Tile]) -> list[Any]:
+        """What ``predict`` would return for each of these tiles, or the exception that it would raise, in their order.
+
+        They go to the predictor together, at a fraction of the cost, and each may take as long as it may alone.
         """
 
     def close(self) -> None:

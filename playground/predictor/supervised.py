@@ -7,16 +7,24 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from playground.errors import PlaygroundError, PredictorCrashedError, PredictorNotReadyError, PredictorTimeoutError
+from playground.errors import (
+    PlaygroundError,
+    PredictorBusyError,
+    PredictorCrashedError,
+    PredictorNotReadyError,
+    PredictorTimeoutError,
+)
 from playground.predictor.limits import Limits
 from playground.predictor.nursery import Nursery
 from playground.predictor.poison import Poison
 from playground.predictor.process import PredictorSpec
 from playground.predictor.results import read_result
 from playground.predictor.session import Session, load_part
+from playground.predictor.several import Several, attempt, most
+from playground.predictor.shared import Frames, Told
 from playground.predictor.state import LOADED, PredictorState, Stateful
 from playground.predictor.turns import Queue, Request
 from playground_interfaces import Tile
@@ -63,6 +71,7 @@ class ProcessPredictor(Stateful):
         self._session: Session | None = None
         self._busy_since: float | None = None
         self._eager: list[str] = []
+        self._frames: Frames | None = None
         self._queue = Queue(self.limits.backlog)
         self._poison = poison or Poison()
         self._nursery = Nursery(spec.nursery) if spec.nursery else None
@@ -121,6 +130,86 @@ class ProcessPredictor(Stateful):
             raise answer
         return read_result(*answer)
 
+    def predict_several(self, tiles: Sequence[Tile]) -> list[Any]:
+        several = Several(tiles, self._fit)
+        try:
+            with self._queue.admitted():
+                while frame := several.next(most(self._queue.seconds(), self._left())):
+                    if len(frame) == 1 or not self._predictions:  # the first shows which parts the partner reads
+                        several.answer_first(attempt(self.predict, frame[0]))
+                    else:
+                        self._predict_frame(several, frame)
+        except PredictorBusyError as error:
+            return [error for _ in tiles]
+        return several.answers
+
+    def _fit(self, tile: Tile) -> None:
+        """Refuse a tile that is not to be predicted, and make the parts that the partner reads."""
+        self._poison.check(tile)
+        for part in self._eager:
+            load_part(tile, part)
+
+    def _left(self) -> int:
+        """Predictions until the process is replaced; 0 if it never is."""
+        return max(1, self.limits.max_requests - self._predictions) if self.limits.max_requests else 0
+
+    def _predict_frame(self, several: Several, tiles: list[Tile]) -> None:
+        """Wait for a turn, and hand tiles over in one frame."""
+        asked = time.monotonic()
+        deadlines = [getattr(tile, "deadline", None) or asked + self.limits.predict_seconds for tile in tiles]
+        # A tile's deadline says how long it may take, not how long those before it may.
+        seconds = [max(0.0, min(deadline - asked, self.limits.predict_seconds)) for deadline in deadlines]
+        request = Request(Tile(""), max(deadlines))
+        try:
+            with self._queue.turn(request):
+                began = time.monotonic()
+                told = self._hand_over_frame(request, tiles, seconds, several.is_alone)
+        except PlaygroundError as error:  # no turn, or no process: the first one's answer; the next try again
+            several.answer_first(error)
+        else:
+            if told is None:
+                several.answer_first(attempt(self.predict, tiles[0]))
+            else:
+                several.take(told, began - asked)
+
+    def _hand_over_frame(self, request: Request, tiles: list[Tile], seconds: list[float], alone: bool) -> Told | None:
+        """Predict tiles in one frame, as many as it takes; None if it cannot take any."""
+        session = self._ready_session(request.deadline)
+        if self._frames is None or self._frames.session is not session:
+            self._frames = Frames(session, self.limits.memory_mb)
+        batch = self.limits.batch_size if self._batches and not alone else 1
+        if batch > 1 and any(self._poison.is_suspect(tile) for tile in tiles):
+            batch = 1
+        began = time.monotonic()
+        self._busy_since = time.time()
+        try:
+            told = self._frames.predict(tiles, self._eager, seconds, batch)
+        finally:
+            self._busy_since = None
+        if told is None:
+            return None
+        count = len(told.answers)
+        if count:
+            self._crashes = 0
+            self._queue.answered([request], (time.monotonic() - began) / count)
+            self._eager = told.read if told.read is not None else self._eager
+            for tile in tiles[:count]:
+                self._poison.clear(tile)
+        if told.error is None:
+            self._recycle(session, count)
+            return told
+        self._lose(session)
+        if self._state.phase == "stopped":
+            raise PredictorNotReadyError("this server is shutting down", "try again elsewhere")
+        if told.index is not None and batch > 1:
+            self._poison.suspect(tiles[told.index : told.index + batch])
+            told.error = None
+        elif told.index is not None:
+            if told.index:
+                self._crashes = 0
+            self._blame(tiles[told.index], told.error, seconds[told.index])
+        return told
+
     def _predict(self, request: Request) -> None:
         """Use the turn: hand the tile over, and others along with it where the partner's class takes several."""
         session = self._ready_session(request.deadline)
@@ -159,9 +248,8 @@ class ProcessPredictor(Stateful):
                 raise PredictorNotReadyError("this server is shutting down", "try again elsewhere") from None
             if len(tiles) > 1:
                 self._poison.suspect(tiles)
-            elif isinstance(error, PredictorCrashedError) or deadline - began > self.limits.predict_seconds / 2:
-                # A tile whose deadline was near when its turn came did not hang the predictor.
-                self._poison.add(tiles[0])
+            else:
+                self._blame(tiles[0], error, deadline - began)
             # Here and not in the supervisor only: the next request must wait for the next process.
             self._lose(session)
             raise
@@ -179,6 +267,11 @@ class ProcessPredictor(Stateful):
         if not isinstance(answers[0], PlaygroundError):
             self._eager = answers[0][0].get("read", self._eager)
         self._recycle(session, len(tiles))
+
+    def _blame(self, tile: Tile, error: PlaygroundError, seconds: float) -> None:
+        """Remember that the predictor ended on a tile. One that had few seconds left did not hang it."""
+        if isinstance(error, PredictorCrashedError) or seconds > self.limits.predict_seconds / 2:
+            self._poison.add(tile)
 
     def _ready_session(self, deadline: float) -> Session:
         session = self._session

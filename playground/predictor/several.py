@@ -1,0 +1,102 @@
+"""Several tiles of one caller: which go to the predictor next, and what came of each."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from playground.predictor.results import read_result
+from playground.predictor.shared import LONGEST, Told
+from playground_interfaces import Tile
+
+MOST = 32
+"""Tiles in a frame: what a frame costs is shared by them."""
+
+
+def attempt(function: Callable[..., Any], *args: Any) -> Any:
+    """What a function returns, or the exception that it raises."""
+    try:
+        return function(*args)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this tile's answer
+        return error
+
+
+def most(seconds: float, left: int) -> int:
+    """How many tiles should go to the predictor at once.
+
+    Args:
+        seconds: how long it takes for one.
+        left: until it is replaced; 0 if it never is.
+    """
+    count = MOST if seconds <= 0 else max(1, min(MOST, int(LONGEST / seconds)))
+    return min(count, left) if left else count
+
+
+class Several:
+    """Tiles, and their answers so far.
+
+    Args:
+        tiles: in the order of their answers.
+        fit: raises for a tile that is not to be predicted; makes the parts that the partner reads.
+    """
+
+    def __init__(self, tiles: Sequence[Tile], fit: Callable[[Tile], None]) -> None:
+        self.answers: list[Any] = [None] * len(tiles)
+        self._tiles = tiles
+        self._fit = fit
+        self._left = collections.deque(range(len(tiles)))
+        self._frame: list[int] = []
+        self._alone = 0
+        self._ends = 0
+
+    def next(self, count: int) -> list[Tile]:
+        """The next tiles, ``count`` at most; none when all are answered."""
+        self._frame = []
+        while self._left and len(self._frame) < (self._alone or count):
+            index = self._left.popleft()
+            try:
+                self._fit(self._tiles[index])
+            except Exception as error:  # noqa: BLE001 - as above
+                self.answers[index] = error
+                self._alone = max(0, self._alone - 1)
+            else:
+                self._frame.append(index)
+        return [self._tiles[index] for index in self._frame]
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the tiles of this frame could not be predicted together."""
+        return self._alone > 0
+
+    def take(self, told: Told, waited: float = 0.0) -> None:
+        """Note what came of the frame; tiles that have no answer come next.
+
+        Args:
+            told: what came of it.
+            waited: seconds until its turn.
+        """
+        for index, answer, micros in zip(self._frame, told.answers, told.micros, strict=True):
+            timing = getattr(self._tiles[index], "timing", {})
+            timing["queue"] = waited
+            timing["predict"] = micros / 1e6
+            self.answers[index] = answer if isinstance(answer, Exception) else attempt(read_result, *answer)
+        left = self._frame[len(told.answers) :]
+        self._alone = told.alone or max(0, self._alone - len(told.answers))
+        if told.error is not None:
+            self._ends += 1
+            if told.index is not None:
+                blamed: int | None = self._frame[told.index]
+            else:  # nobody's fault, once
+                blamed = left[0] if self._ends > 1 else None
+            if blamed is not None:
+                self.answers[blamed] = told.error
+                left.remove(blamed)
+                self._ends = 0
+        self._left.extendleft(reversed(left))
+
+    def answer_first(self, answer: Any) -> None:
+        """Note the answer of the frame's first tile; the others come next."""
+        self.answers[self._frame[0]] = answer
+        self._alone = max(0, self._alone - 1)
+        self._left.extendleft(reversed(self._frame[1:]))
