@@ -5,12 +5,13 @@ from __future__ import annotations
 import abc
 import dataclasses
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple
 
 import mercantile
 
-from playground.errors import TileTimeoutError
+from playground.errors import TileNotFoundError, TileSourceError, TileTimeoutError
 from playground.fetching.policy import FetchPolicy
 from playground.fetching.urls import without_secrets
 
@@ -71,6 +72,19 @@ class TileSource(abc.ABC):
             TileTimeoutError: no answer in time.
             TileSourceError: the source failed, or what came is no image.
         """
+
+    def fetch_many(
+        self, tiles: Sequence[mercantile.Tile], deadline: float | None = None
+    ) -> dict[mercantile.Tile, bytes | TileNotFoundError | TileSourceError]:
+        """Several tiles, each as ``fetch`` gives it, or the error that it raises. Sources that are asked for many at
+        once more cheaply do so."""
+        found: dict[mercantile.Tile, bytes | TileNotFoundError | TileSourceError] = {}
+        for tile in tiles:
+            try:
+                found[tile] = self.fetch(tile, deadline)
+            except (TileNotFoundError, TileSourceError) as error:
+                found[tile] = error
+        return found
 
     def start(self, tile: mercantile.Tile, deadline: float | None = None) -> Future[bytes] | None:
         """Begin to fetch a tile without waiting: its future, with ``fetch``'s errors; None if only ``fetch`` can."""

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from functools import partial
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple
 
 import cachetools
 import mercantile
 
 from playground import geo, imagery, mosaic
-from playground.errors import ImageError, SettingsError, TileNotFoundError, TileSourceError, TileTimeoutError
+from playground.errors import ImageError, PlaygroundError, SettingsError, TileNotFoundError, TileSourceError
 from playground.fetching.tile import MAX_PIXELS
 from playground.mosaic import CENTRE, FILLS, PLACES, Fill
-from playground.sharing import SharedCache, wait_for_all
+from playground.sharing import SharedCache
 from playground.sources.base import PaddedPixels, TileSource, name_of
 from playground.tiles import walk
 from playground.tiles.assembly import Assembler
+from playground.tiles.columns import Columns, attempt, checked
+from playground.tiles.encoded import IMAGERY_SECONDS, EncodedTiles, closed, told, wait
 from playground.tiles.image import TileImage
-
-V = TypeVar("V")
+from playground.tiles.strips import Strips
 
 MAX_PADDING = 256
-MISSING_SECONDS = 60.0
-"""How long a tile is known to be missing; imagery may be added."""
-IMAGERY_SECONDS = 3600.0
-"""How long a fetched tile is used again; imagery may be replaced."""
 
 
 class EngineStats(NamedTuple):
@@ -73,14 +68,7 @@ class TileEngine:
         self.source = source
         self.padding = padding
         self.fill: Fill = fill
-        # None: known to be missing. Those weigh about as much as what is kept to remember them.
-        self._encoded: SharedCache[mercantile.Tile, bytes | None] = SharedCache(
-            cachetools.TLRUCache(
-                cache_bytes,
-                ttu=lambda _, data, now: now + (MISSING_SECONDS if data is None else IMAGERY_SECONDS),
-                getsizeof=lambda data: len(data) if data is not None else 200,
-            )
-        )
+        self._encoded = EncodedTiles(source, cache_bytes, connections)
         self._assembler = Assembler(padding, fill, cache_pixels)
         self._padded: SharedCache[mercantile.Tile, PaddedPixels] = SharedCache(
             cachetools.TLRUCache(
@@ -90,9 +78,10 @@ class TileEngine:
             )
         )
         self._cache_pixels = cache_pixels
-        self._found_any = False
-        self._asked_before = False
-        self._pool = None if source.local else ThreadPoolExecutor(connections, thread_name_prefix="tiles")
+        # Without padding there is nothing to join, and nothing is decoded before somebody reads pixels.
+        self._columns = (
+            Columns(source, self._encoded, Strips(padding, fill, cache_pixels), self.get) if padding else None
+        )
 
     def get(self, tile: mercantile.Tile, deadline: float | None = None) -> TileImage:
         """A tile with its padding: everything is fetched, nothing decoded yet.
@@ -114,21 +103,40 @@ class TileEngine:
         if self.source.reads_padded(tile, self.padding):
             return self._get_padded(tile, deadline)
         around = self._around(tile)
-        centre, fetched, alone = self._fetch_all(tile, (other for other in around if other is not None), deadline)
-        size = self._check_sizes(tile, fetched)
-        touched = [(place, other) for place, other in zip(PLACES, around, strict=True) if self.padding]
-        return TileImage(
-            tile=tile,
-            url=self.source.url(tile),
-            padding=self.padding,
-            size=size,
-            missing=tuple(place for place, other in touched if other is not None and fetched[other] is None),
-            outside=tuple(place for place, other in touched if other is None),
-            centre=centre,
-            load_array=lambda: self._assembler.join(
-                tile, around, {other: data for other, data in fetched.items() if data is not None}, alone=alone
-            ),
-        )
+        inside = (other for other in around if other is not None)
+        _, fetched, alone = self._encoded.fetch_around(tile, inside, deadline)
+        return self._image(tile, around, fetched, alone=alone)
+
+    def get_all(
+        self, tiles: Sequence[mercantile.Tile], deadline: float | None = None
+    ) -> list[TileImage | PlaygroundError]:
+        """Many tiles, each as ``get`` gives it, or the error that it raises: for areas, at a fraction of the cost.
+
+        All that they show is fetched at once, and decoded here and now. Tiles that follow one another down columns, and
+        columns that follow one another from west to east, in one call or several, cost little more than decoding each
+        distinct tile once: their images are views into the same strip of pixels. That is kept in memory as long as one
+        of them is.
+
+        Args:
+            tiles: x, y, z; in any order.
+            deadline: the moment of ``time.monotonic()`` after which nobody waits any more.
+        """
+        found: dict[mercantile.Tile, TileImage | PlaygroundError] = {}
+        joined = []
+        for tile in dict.fromkeys(tiles):
+            if error := checked(tile):
+                found[tile] = error
+            elif self.source.reads_padded(tile, self.padding):
+                if not self.source.local:
+                    self._start_padded(tile, deadline)
+            else:
+                joined.append(tile)
+        if self._columns is not None:
+            found.update(self._columns.get_all(joined, deadline))
+        else:
+            fetched = self._encoded.fetch_many(joined, deadline)
+            found.update((tile, self._unpadded(tile, data)) for tile, data in fetched.items())
+        return [found[tile] if tile in found else attempt(lambda: self.get(tile, deadline)) for tile in tiles]  # noqa: B023
 
     def fetch(self, tile: mercantile.Tile, deadline: float | None = None) -> bytes:
         """One encoded tile as the source gives it, without padding; shared and kept as those of ``get`` are.
@@ -137,8 +145,7 @@ class TileEngine:
             TileNotFoundError: there is no imagery.
             TileTimeoutError, TileSourceError: it could not be fetched.
         """
-        start = partial(self._start, tile, deadline)
-        data = self._wait(start, *start(), deadline)
+        data = self._encoded.fetch(tile, deadline)
         if data is None:
             raise TileNotFoundError(f"no imagery at {name_of(tile)}", "the source does not cover this place or zoom")
         return data
@@ -185,7 +192,7 @@ class TileEngine:
             started = [self._start_padded(tile, deadline)]
         else:
             others = dict.fromkeys(other for other in self._around(tile) if other is not None)
-            started = [self._start(other, deadline) for other in others if not self._encoded.holds(other)]
+            return self._encoded.start_new(others, deadline)
         return [future for future, mine in started if mine]
 
     def stats(self) -> EngineStats:
@@ -193,10 +200,10 @@ class TileEngine:
         encoded = self._encoded
         padded = self._padded
         return EngineStats(
-            encoded.made + padded.made,
-            encoded.hits + padded.hits,
-            encoded.joins + padded.joins,
-            self._assembler.decodes + padded.made,
+            encoded.fetches + padded.made,
+            encoded.cached + padded.hits,
+            encoded.shared + padded.joins,
+            self._assembler.decodes + padded.made + (self._columns.decodes if self._columns else 0),
         )
 
     def outcomes(self) -> dict[str, int]:
@@ -207,12 +214,41 @@ class TileEngine:
         """Let go of the source and the threads; what is being fetched comes to its end, nothing new is begun."""
         self.source.close()
         self._assembler.close()
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        self._encoded.close()
 
     def _around(self, tile: mercantile.Tile) -> tuple[mercantile.Tile | None, ...]:
         """The nine tiles that make its image, in the order of PLACES: None beyond the map, and what is not touched."""
         return mosaic.neighbourhood(tile) if self.padding else (None,) * CENTRE + (tile,) + (None,) * CENTRE
+
+    def _unpadded(self, tile: mercantile.Tile, data: bytes | TileSourceError | None) -> TileImage | PlaygroundError:
+        if isinstance(data, TileSourceError):
+            return told(tile, tile, data)
+        if data is None:
+            return self._encoded.no_imagery(tile)
+        return attempt(lambda: self._image(tile, self._around(tile), {tile: data}, alone=False))
+
+    def _image(
+        self,
+        tile: mercantile.Tile,
+        around: Sequence[mercantile.Tile | None],
+        fetched: Mapping[mercantile.Tile, bytes | None],
+        *,
+        alone: bool,
+    ) -> TileImage:
+        size = self._check_sizes(tile, fetched)
+        touched = [(place, other) for place, other in zip(PLACES, around, strict=True) if self.padding]
+        return TileImage(
+            tile=tile,
+            url=self.source.url(tile),
+            padding=self.padding,
+            size=size,
+            missing=tuple(place for place, other in touched if other is not None and fetched[other] is None),
+            outside=tuple(place for place, other in touched if other is None),
+            centre=fetched[tile],
+            load_array=lambda: self._assembler.join(
+                tile, around, {other: data for other, data in fetched.items() if data is not None}, alone=alone
+            ),
+        )
 
     def _start_padded(self, tile: mercantile.Tile, deadline: float | None) -> tuple[Future[PaddedPixels], bool]:
         future, mine = self._padded.claim(tile)
@@ -227,13 +263,13 @@ class TileEngine:
                     array.flags.writeable = False
                 return padded
 
-            self._run(lambda: self._padded.settle(tile, read), lambda: self._padded.settle(tile, _closed))
+            self._encoded.run(lambda: self._padded.settle(tile, read), lambda: self._padded.settle(tile, closed))
         return future, mine
 
     def _get_padded(self, tile: mercantile.Tile, deadline: float | None) -> TileImage:
         """A tile of a source that reads it with its padding at once. Parts without any imagery count as missing."""
         start = partial(self._start_padded, tile, deadline)
-        pixels, valid = self._wait(start, *start(), deadline)
+        pixels, valid = wait(start, *start(), deadline)
         absent = []
         if self.padding:
             parts = zip(PLACES, mosaic.neighbourhood(tile), mosaic.split(valid, self.padding), strict=True)
@@ -250,78 +286,7 @@ class TileEngine:
             valid=valid,
         )
 
-    def _fetch_all(
-        self, centre: mercantile.Tile, around: Iterable[mercantile.Tile], deadline: float | None
-    ) -> tuple[bytes, dict[mercantile.Tile, bytes | None], bool]:
-        """The encoded centre; every encoded tile, None where there is no imagery; whether the tile stands alone.
-
-        All are asked for, then awaited together: this thread wakes once, not nine times.
-        """
-        started = [(tile, *self._start(tile, deadline)) for tile in dict.fromkeys((centre, *around))]
-        alone = self._asked_before and all(mine for _, _, mine in started)
-        self._asked_before = True
-        first = started[0][1]
-        if not all(future.done() for _, future, _ in started):
-
-            def settles(future: Future[bytes | None]) -> bool:
-                return future.exception() is not None or (future is first and future.result() is None)
-
-            left = None if deadline is None else deadline - time.monotonic()
-            wait_for_all([future for _, future, _ in started], left, settles)
-        fetched: dict[mercantile.Tile, bytes | None] = {}
-        for tile, future, mine in started:
-            try:
-                fetched[tile] = self._wait(partial(self._start, tile, deadline), future, mine, deadline)
-            except TileSourceError as error:
-                about = f"tile {name_of(tile)}" if tile == centre else f"neighbour {name_of(tile)} of {name_of(centre)}"
-                raise type(error)(f"{about}: {error.message}", error.hint) from error
-            self._found_any = self._found_any or fetched[tile] is not None
-            if fetched[centre] is None:
-                known = "the source does not cover this place or zoom"
-                never = "no tile was found yet: is this the right URL, and does the source cover this place and zoom?"
-                raise TileNotFoundError(f"no imagery at {name_of(centre)}", known if self._found_any else never)
-        image = fetched[centre]
-        assert image is not None
-        return image, fetched, alone
-
-    def _start(self, tile: mercantile.Tile, deadline: float | None) -> tuple[Future[bytes | None], bool]:
-        future, mine = self._encoded.claim(tile)
-        if mine and (started := self.source.start(tile, deadline)) is not None:
-            started.add_done_callback(lambda done: self._encoded.settle(tile, lambda: _tile_or_none(done.result)))
-        elif mine:
-
-            def fetch() -> bytes | None:
-                return _tile_or_none(lambda: self.source.fetch(tile, deadline))
-
-            self._run(lambda: self._encoded.settle(tile, fetch), lambda: self._encoded.settle(tile, _closed))
-        return future, mine
-
-    def _run(self, work: Callable[[], None], give_up: Callable[[], None]) -> None:
-        if self._pool is None:
-            work()
-            return
-        try:
-            job = self._pool.submit(work)
-        except RuntimeError:  # the pool is shut down
-            give_up()
-        else:
-            job.add_done_callback(lambda done: give_up() if done.cancelled() else None)
-
-    @staticmethod
-    def _wait(start: Callable[[], tuple[Future[V], bool]], future: Future[V], mine: bool, deadline: float | None) -> V:
-        while True:
-            left = None if deadline is None else deadline - time.monotonic()
-            try:
-                return future.result(None if left is None else max(0.0, left))
-            except concurrent.futures.TimeoutError as error:
-                raise TileTimeoutError("no answer in time", "try again, or allow more time") from error
-            except TileTimeoutError:
-                # Another request's patience ended, not ours: ask again ourselves.
-                if mine or (left is not None and left <= 0):
-                    raise
-                future, mine = start()
-
-    def _check_sizes(self, centre: mercantile.Tile, fetched: dict[mercantile.Tile, bytes | None]) -> int:
+    def _check_sizes(self, centre: mercantile.Tile, fetched: Mapping[mercantile.Tile, bytes | None]) -> int:
         """Pixels along a side of the centre, from its header, after a look at every header."""
         sizes = {}
         for tile, data in fetched.items():
@@ -340,14 +305,3 @@ class TileEngine:
                 "a neighbour gives at most its own width",
             )
         return sizes[centre]
-
-
-def _tile_or_none(get: Callable[[], bytes]) -> bytes | None:
-    try:
-        return get()
-    except TileNotFoundError:
-        return None
-
-
-def _closed() -> NoReturn:
-    raise TileSourceError("the tile engine is closed")

@@ -74,7 +74,7 @@ def decode_rows(data: bytes, bands: int, size: int, rows: int, scratch: Scratch)
 
 def _shortened(data: bytes, size: int, rows: int) -> tuple[bytes, int] | None:
     """The file with a header of fewer rows, and how many; None where that saves nothing or might not be the same."""
-    found = _frame(data)
+    found = _frame(data) if rows < size else None
     if found is None:
         return None
     height_at, block = found
