@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container
-from typing import Any
 
 import mercantile
 import numpy as np
@@ -21,6 +20,7 @@ from playground.area.objects import MERGES, Group, Member, Merge, merge_named, n
 from playground.area.parts import OPPOSITE, STEPS, Pieces, Whole, name
 from playground.area.suppression import Crowd, Future, Held, Suppression
 from playground.area.world import UNITS, geometry_texts_of, shapes_of
+from playground.formats.features import Features
 
 __all__ = ["MERGES", "Merge", "Seams", "merge_named"]
 
@@ -28,7 +28,6 @@ BATCH = 500
 """Objects projected at once."""
 
 Key = tuple[int, int]
-Feature = dict[str, Any]
 FEATURE = b'{"type":"Feature","geometry":%b,"properties":%b,"id":"%b"}'
 
 
@@ -88,19 +87,19 @@ class Seams:
         groups = {id(group): group for group in (member.group.root() for member in touched)}
         self._ready += [group for group in groups.values() if group.waiting == 0]
 
-    def take(self, all_of_them: bool = False) -> list[Feature]:
+    def take(self, all_of_them: bool = False) -> Features:
         """Objects that became whole since the last call, in degrees; a batch at a time unless ``all_of_them``."""
         if len(self._ready) < BATCH and not all_of_them:
-            return []
+            return Features([])
         ready, self._ready = self._ready, []
         if self._crowd is None:
-            return _parsed(self._texts(ready))
+            return Features(self._texts(ready))
         self._crowd.add(self._held(ready))
         if not (all_of_them or self._crowd.grown):
-            return []
+            return Features([])
         found = self._crowd.release(None if all_of_them else self._future())
         self.counts["suppressed"] = self._crowd.suppressed
-        return _parsed([each.text for each in found])
+        return Features([each.text for each in found])
 
     @property
     def kept(self) -> int:
@@ -127,7 +126,7 @@ class Seams:
     def _held(self, ready: list[Group | tuple[mercantile.Tile, Whole]]) -> list[Held]:
         """The same, with what suppression looks at."""
         texts = self._texts(ready)
-        features = _parsed(texts)
+        features = list(Features(texts))
         shapes = shapes_of([orjson.dumps(feature["geometry"]) for feature in features], self.zoom)
         told = [feature["properties"] for feature in features]
         return [
@@ -176,11 +175,6 @@ class Seams:
                 one, two = two, one
             one.take(two)
         return before
-
-
-def _parsed(texts: list[bytes]) -> list[Feature]:
-    features: list[Feature] = orjson.loads(b"[%b]" % b",".join(texts))
-    return features
 
 
 def _with_tile(properties: bytes, tile: mercantile.Tile) -> bytes:
