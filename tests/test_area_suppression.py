@@ -16,7 +16,7 @@ from playground import answers, area
 from playground.area.cover import in_order
 from playground.area.parts import cut
 from playground.area.seams import Seams
-from playground.area.suppression import Crowd, Future, Suppression, suppression_named, survivors
+from playground.area.suppression import Crowd, Future, Held, Suppression, suppression_named, survivors
 from playground.errors import SettingsError
 
 CHANCE = 7
@@ -81,11 +81,11 @@ def test_who_hangs_on_what_is_to_come_waits() -> None:
     """A takes B away, which would have taken C; and only when A is known."""
     crowd = Crowd(Suppression("iou", 0.3))
     boxes = {"c": (0, 0, 10, 10, 0.5), "b": (4, 0, 14, 10, 0.7), "far": (100, 0, 110, 10, 0.1)}
-    crowd.add([(name, shapely.box(*box[:4]), {"confidence": box[4]}) for name, box in boxes.items()])
+    crowd.add([Held(name.encode(), shapely.box(*box[:4]), box[4], None) for name, box in boxes.items()])
     ahead = Future(np.array([[12.0, -np.inf, 50.0, np.inf]]))
-    assert [name for name, _, _ in crowd.release(ahead)] == ["far"]
-    crowd.add([("a", shapely.box(8, 0, 18, 10), {"confidence": 0.9})])
-    assert [name for name, _, _ in crowd.release(None)] == ["c", "a"]
+    assert [each.text for each in crowd.release(ahead)] == [b"far"]
+    crowd.add([Held(b"a", shapely.box(8, 0, 18, 10), 0.9, None)])
+    assert [each.text for each in crowd.release(None)] == [b"c", b"a"]
     assert crowd.suppressed == 1
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from playground.area.outcome import Outcome
 from playground.errors import RunError
 
+FORMAT = 2
+"""Of journals; those of others cannot be gone on with."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tiles (
@@ -55,7 +57,12 @@ class Journal:
 
     def _check(self, about: dict[str, Any]) -> None:
         told = dict(self._db.execute("SELECT key, value FROM about").fetchall())
-        wanted = {key: json.dumps(value) for key, value in about.items()}
+        wanted = {key: json.dumps(value) for key, value in {"format": FORMAT, **about}.items()}
+        if told and told.get("format") != wanted["format"]:
+            raise RunError(
+                f"{self.path} was written by another version of playground, which keeps tiles otherwise",
+                "run without --resume to begin anew, or go on with the version that began it",
+            )
         different = [key for key in wanted if key in told and told[key] != wanted[key]]
         if different:
             key = different[0]
@@ -93,10 +100,10 @@ class Journal:
                 outcome.fate,
                 outcome.job.attempt,
                 outcome.features,
-                round(outcome.seconds, 4),
+                outcome.seconds,
                 outcome.kind,
                 outcome.error,
-                " ".join(outcome.missing),
+                " ".join(outcome.missing) if outcome.missing else "",
                 json.dumps(outcome.repairs) if outcome.repairs else "",
                 outcome.pieces,
             )
@@ -122,7 +129,7 @@ class Journal:
     def totals(self) -> dict[str, Any]:
         """Sums over all tiles: features, seconds, tries beyond the first, tiles with missing neighbours."""
         row = self._db.execute(
-            "SELECT coalesce(sum(features), 0), coalesce(sum(seconds), 0), coalesce(sum(attempts - 1), 0),"
+            "SELECT coalesce(sum(features), 0), round(coalesce(sum(seconds), 0), 4), coalesce(sum(attempts - 1), 0),"
             " coalesce(sum(missing != ''), 0) FROM tiles"
         ).fetchone()
         return dict(
@@ -153,7 +160,8 @@ class Journal:
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """COLUMNS of every tile, in order."""
-        yield from self._db.execute(f"SELECT {', '.join(COLUMNS)} FROM tiles ORDER BY seq")  # noqa: S608 - constants
+        columns = ", ".join(COLUMNS).replace("seconds", "round(seconds, 4)")
+        yield from self._db.execute(f"SELECT {columns} FROM tiles ORDER BY seq")  # noqa: S608 - constants
 
     def close(self) -> None:
         self._db.close()

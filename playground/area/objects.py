@@ -12,8 +12,9 @@ import numpy as np
 import shapely
 
 from playground.area.cover import order_of
-from playground.area.parts import UNITS, Part, Shapes, are_boxes, name, to_global
+from playground.area.parts import Part, are_boxes, name, to_global
 from playground.area.parts import same_dimension as polygons_of
+from playground.area.world import UNITS, Shapes
 from playground.errors import SettingsError
 
 Merge = Literal["union", "best-confidence", "best-area", "none"]

@@ -16,10 +16,9 @@ import numpy.typing as npt
 import orjson
 import shapely
 
+from playground.area.world import UNITS, Shapes, geometry_texts_of
 from playground.geo import FloatArray
 
-UNITS = 51_200
-"""Along a tile's side: two hundred a pixel of 256-pixel tiles, a hundred of 512. Pixels come with two decimals."""
 BESIDE = 4.0
 """Units from an edge at which it is looked what lies along it, on this side and beyond."""
 
@@ -30,7 +29,6 @@ STEPS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 
 Runs = list[tuple[float, float]]
 Feature = dict[str, Any]
-Shapes = npt.NDArray[np.object_]
 
 
 class Part(msgspec.Struct, array_like=True):
@@ -59,16 +57,17 @@ class Part(msgspec.Struct, array_like=True):
 
 
 class Whole(msgspec.Struct, array_like=True):
-    """An object that lies in a tile's core and reaches none of its edges.
+    """An object that lies in a tile's core and reaches none of its edges: it is as results write it.
 
     Attributes:
         index: which of the tile's features it is.
-        shape: WKB, in units from the tile's corner.
+        geometry: GeoJSON, in degrees.
+        properties: JSON; with ``confidence_max``.
     """
 
     index: int
-    shape: bytes
-    properties: dict[str, Any]
+    geometry: bytes
+    properties: bytes
 
 
 class Pieces(msgspec.Struct, array_like=True):
@@ -120,7 +119,7 @@ def cut_all(seen: Sequence[Seen], size: int, padding: int) -> list[Pieces]:
     """Sort the features of tiles by whose they are; many tiles at once cost a fraction of one after the other.
 
     Args:
-        seen: the tiles.
+        seen: the tiles, all of one zoom.
         size: pixels along a tile's side.
         padding: pixels added on each side.
     """
@@ -145,8 +144,12 @@ def cut_all(seen: Sequence[Seen], size: int, padding: int) -> list[Pieces]:
     # Points and mixtures of kinds are nobody's half: they are where their middle is.
     loose = ~inside & ((kinds < 1) | (shapely.get_type_id(shapes) == shapely.GeometryType.GEOMETRYCOLLECTION))
     mine = np.flatnonzero(inside | (loose & _all(middles == 0))).tolist()
-    for place, shape in zip(mine, shapely.to_wkb(shapes[mine]).tolist(), strict=True):
-        cuts[owners[place]].inside.append(Whole(int(indices[place]), shape, _properties(features[place])))
+    tiles = [seen[owner].tile for owner in owners[mine].tolist()]
+    for place, geometry in zip(mine, geometry_texts_of(to_global(shapes[mine], tiles), seen[0].tile.z), strict=True):
+        if geometry is not None:
+            properties = _properties(features[place])
+            properties = {**properties, "confidence_max": properties.get("confidence_max", properties["confidence"])}
+            cuts[owners[place]].inside.append(Whole(int(indices[place]), geometry, orjson.dumps(properties)))
     strange = loose & ~_all(middles == 0)
     crossing = np.flatnonzero(~inside & ~loose)
     own = clipped(shapes[crossing], areal[crossing])

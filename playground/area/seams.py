@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container
-from typing import Any
 
 import mercantile
 import numpy as np
+import orjson
 import shapely
 
 from playground.area.contact import contacts, same
 from playground.area.cover import BAND_ROWS, order_of
-from playground.area.objects import MERGES, Found, Group, Member, Merge, merge_named, named, objects_of, placed
-from playground.area.parts import OPPOSITE, STEPS, UNITS, Pieces, Whole, name
-from playground.area.suppression import Crowd, Future, Suppression
-from playground.area.world import features_of
+from playground.area.objects import MERGES, Group, Member, Merge, merge_named, named, objects_of, placed
+from playground.area.parts import OPPOSITE, STEPS, Pieces, Whole, name
+from playground.area.suppression import Crowd, Future, Held, Suppression
+from playground.area.world import UNITS, geometry_texts_of, shapes_of
+from playground.formats.features import Features
 
 __all__ = ["MERGES", "Merge", "Seams", "merge_named"]
 
@@ -27,7 +28,7 @@ BATCH = 500
 """Objects projected at once."""
 
 Key = tuple[int, int]
-Feature = dict[str, Any]
+FEATURE = b'{"type":"Feature","geometry":%b,"properties":%b,"id":"%b"}'
 
 
 class Seams:
@@ -86,40 +87,52 @@ class Seams:
         groups = {id(group): group for group in (member.group.root() for member in touched)}
         self._ready += [group for group in groups.values() if group.waiting == 0]
 
-    def take(self, all_of_them: bool = False) -> list[Feature]:
+    def take(self, all_of_them: bool = False) -> Features:
         """Objects that became whole since the last call, in degrees; a batch at a time unless ``all_of_them``."""
         if len(self._ready) < BATCH and not all_of_them:
-            return []
-        found = self._found()
-        if self._crowd is not None:
-            self._crowd.add(found)
-            if not (all_of_them or self._crowd.grown):
-                return []
-            found = self._crowd.release(None if all_of_them else self._future())
-            self.counts["suppressed"] = self._crowd.suppressed
-        return features_of(found, self.zoom) if found else []
+            return Features([])
+        ready, self._ready = self._ready, []
+        if self._crowd is None:
+            return Features(self._texts(ready))
+        self._crowd.add(self._held(ready))
+        if not (all_of_them or self._crowd.grown):
+            return Features([])
+        found = self._crowd.release(None if all_of_them else self._future())
+        self.counts["suppressed"] = self._crowd.suppressed
+        return Features([each.text for each in found])
 
     @property
     def kept(self) -> int:
         """Tiles that something is remembered of."""
         return len(self._waiting)
 
-    def _found(self) -> list[Found]:
-        """Objects that became whole since the last call."""
-        ready, self._ready = self._ready, []
-        wholes = [entry for entry in ready if isinstance(entry, tuple)]
-        shapes = iter(placed([whole.shape for _, whole in wholes], [tile for tile, _ in wholes]))
+    def _texts(self, ready: list[Group | tuple[mercantile.Tile, Whole]]) -> list[bytes]:
+        """The features of objects, in their order."""
         groups = [entry for entry in ready if isinstance(entry, Group)]
-        objects = iter(objects_of(groups, self.merge, self.provenance, self.counts))
-        found: list[Found] = []
-        for entry in ready:  # in their order
+        objects = objects_of(groups, self.merge, self.provenance, self.counts)
+        shapes = np.array([made[1] for made in objects if made is not None], dtype=object)
+        geometries = iter(geometry_texts_of(shapes, self.zoom))
+        texts: list[bytes] = []
+        made_of = iter(objects)
+        for entry in ready:
             if isinstance(entry, tuple):
                 tile, whole = entry
-                properties = {**whole.properties, "tiles": [named(tile)]} if self.provenance else whole.properties
-                found.append((name(tile, whole.index), next(shapes), properties))
-            elif (made := next(objects)) is not None:
-                found.append(made)
-        return found
+                properties = _with_tile(whole.properties, tile) if self.provenance else whole.properties
+                texts.append(FEATURE % (whole.geometry, properties, name(tile, whole.index).encode()))
+            elif (made := next(made_of)) is not None and (geometry := next(geometries)) is not None:
+                texts.append(FEATURE % (geometry, orjson.dumps(made[2]), made[0].encode()))
+        return texts
+
+    def _held(self, ready: list[Group | tuple[mercantile.Tile, Whole]]) -> list[Held]:
+        """The same, with what suppression looks at."""
+        texts = self._texts(ready)
+        features = list(Features(texts))
+        shapes = shapes_of([orjson.dumps(feature["geometry"]) for feature in features], self.zoom)
+        told = [feature["properties"] for feature in features]
+        return [
+            Held(text, shape, float(properties["confidence"]), properties.get("category"))
+            for text, shape, properties in zip(texts, shapes, told, strict=True)
+        ]
 
     def _future(self) -> Future:
         """Where objects may still come: what is shown by tiles to come, and what waits for them."""
@@ -162,3 +175,10 @@ class Seams:
                 one, two = two, one
             one.take(two)
         return before
+
+
+def _with_tile(properties: bytes, tile: mercantile.Tile) -> bytes:
+    """Properties with the tile that they are of, before the ``confidence_max`` that was added to them."""
+    told = orjson.loads(properties)
+    last = {"confidence_max": told.pop("confidence_max")} if next(reversed(told)) == "confidence_max" else {}
+    return orjson.dumps({**told, "tiles": [named(tile)], **last})

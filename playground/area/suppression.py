@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from playground.area.objects import Found
-from playground.area.parts import Shapes, are_boxes
+from playground.area.parts import are_boxes
+from playground.area.world import Shapes
 from playground.errors import SettingsError
 from playground.geo import FloatArray
 
@@ -120,6 +120,15 @@ class Future(NamedTuple):
         return reached
 
 
+class Held(NamedTuple):
+    """An object: its feature, as results write it, and what is looked at."""
+
+    text: bytes
+    shape: shapely.Geometry
+    confidence: float
+    category: Any
+
+
 class Crowd:
     """Objects held back until nothing to come can overlap them, nor those on which their fate hangs.
 
@@ -129,12 +138,12 @@ class Crowd:
 
     def __init__(self, suppression: Suppression) -> None:
         self._suppression = suppression
-        self._held: list[Found] = []
+        self._held: list[Held] = []
         self._looked = 0
         self.suppressed = 0
         """Objects taken away so far."""
 
-    def add(self, found: list[Found]) -> None:
+    def add(self, found: list[Held]) -> None:
         self._held += found
 
     @property
@@ -142,7 +151,7 @@ class Crowd:
         """Whether it is time to look who may leave."""
         return len(self._held) - self._looked >= max(GROWN, self._looked // 4)
 
-    def release(self, future: Future | None) -> list[Found]:
+    def release(self, future: Future | None) -> list[Held]:
         """Those that stay and may leave, in the order in which they came.
 
         Args:
@@ -151,9 +160,9 @@ class Crowd:
         held = self._held
         if not held:
             return []
-        shapes = np.array([shape for _, shape, _ in held], dtype=object)
-        confidences = np.array([float(properties["confidence"]) for _, _, properties in held])
-        categories = [properties.get("category") for _, _, properties in held]
+        shapes = np.array([each.shape for each in held], dtype=object)
+        confidences = np.array([each.confidence for each in held])
+        categories = [each.category for each in held]
         pairs = _pairs(shapes, confidences, categories, self._suppression)
         waits = np.zeros(len(held), bool) if future is None else _spread(future.touches(shapely.bounds(shapes)), pairs)
         stays = _judged(len(held), pairs)

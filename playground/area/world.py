@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import mercantile
 import numpy as np
+import numpy.typing as npt
 import orjson
 import shapely
 
 from playground import answers, geo
-from playground.area.parts import UNITS, Shapes
+
+UNITS = 51_200
+"""Along a tile's side: two hundred a pixel of 256-pixel tiles, a hundred of 512. Pixels come with two decimals."""
+Shapes = npt.NDArray[np.object_]
 
 PLAIN = {"category": "object", "confidence": 1.0}
 """Stands for an object's properties while it is projected: they were read when its tile was."""
+BEFORE = b'{"type":"Feature","geometry":'
+"""What stands before a geometry."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,19 +45,30 @@ class WorldFrame(answers.Frame):
         return WorldFrame(mercantile.Tile(0, 0, 0), UNITS * 2**zoom, 0, zoom)
 
 
-def features_of(found: list[tuple[str, shapely.Geometry, dict[str, Any]]], zoom: int) -> list[dict[str, Any]]:
-    """Features in degrees of (id, shape in units of the whole map, properties)."""
-    geometries = _geometries(np.array([shape for _, shape, _ in found], dtype=object))
+def geometry_texts_of(shapes: Shapes, zoom: int) -> list[bytes | None]:
+    """GeoJSON geometries in degrees of shapes in units of the whole map; None of those of which nothing is left."""
     features = [
-        {"type": "Feature", "id": name, "geometry": geometry, "properties": PLAIN}
-        for (name, _, _), geometry in zip(found, geometries, strict=True)
+        {"type": "Feature", "id": place, "geometry": geometry, "properties": PLAIN}
+        for place, geometry in enumerate(_geometries(shapes))
     ]
-    made = answers.normalize(features, WorldFrame.of(zoom)).features()
-    told = {name: properties for name, _, properties in found}
-    for feature in made:
-        properties = feature["properties"] = told[feature["id"]]
-        properties.setdefault("confidence_max", properties["confidence"])
-    return made
+    texts: list[bytes | None] = [None] * len(features)
+    for text in answers.normalize(features, WorldFrame.of(zoom)).texts:
+        head, _, place = text.rpartition(b',"id":')
+        texts[int(place[:-1])] = head[len(BEFORE) : head.rindex(b',"properties":')]
+    return texts
+
+
+def shapes_of(geometries: Sequence[bytes], zoom: int) -> Shapes:
+    """Shapes in units of the whole map, to the next whole one, of GeoJSON geometries in degrees."""
+    shapes = np.asarray(shapely.from_geojson(geometries), dtype=object)
+    frame = WorldFrame.of(zoom)
+    assert frame.tile is not None
+
+    def to_units(lnglat: geo.FloatArray) -> geo.FloatArray:
+        u, v = geo.pixel_of_lnglat(frame.tile, lnglat[:, 0], lnglat[:, 1], frame.tile_size, 0)
+        return np.column_stack((np.round(u), np.round(v)))
+
+    return np.asarray(shapely.transform(shapes, to_units), dtype=object)
 
 
 def _geometries(shapes: Shapes) -> list[dict[str, Any]]:
