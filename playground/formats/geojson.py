@@ -25,7 +25,8 @@ class GeoJSONWriter:
 
     def write(self, features: Iterable[dict[str, Any]]) -> None:
         if texts := texts_of(features):
-            self._stream.write(self._separator + b",\n".join(texts))
+            self._stream.write(self._separator)
+            self._stream.write(b",\n".join(texts))
             self._separator = b",\n"
 
     def __exit__(
