@@ -14,6 +14,7 @@ import shapely
 from playground.area.cover import order_of
 from playground.area.parts import Part, are_boxes, name, to_global
 from playground.area.parts import same_dimension as polygons_of
+from playground.area.splice import spliced
 from playground.area.world import UNITS, Shapes
 from playground.errors import SettingsError
 
@@ -179,17 +180,21 @@ def _united(teams: list[Shapes]) -> Shapes:
     """The unions of shapes that belong together; those of as many parts in one call."""
     united = np.empty(len(teams), dtype=object)
     counts = np.array([len(team) for team in teams])
-    for count in sorted(set(counts.tolist())):
-        these = np.flatnonzero(counts == count)
+    twos = np.flatnonzero(counts == 2)
+    if len(twos):
+        united[twos] = spliced(np.stack([teams[index] for index in twos.tolist()]))
+    left = np.flatnonzero(shapely.is_missing(united))
+    for count in sorted(set(counts[left].tolist())):
+        these = left[counts[left] == count]
         united[these] = shapely.union_all(np.stack([teams[index] for index in these]), axis=1)
-    lines = np.array([bool((shapely.get_dimensions(team) == 1).all()) for team in teams], dtype=bool)
-    united[lines] = shapely.line_merge(united[lines])
-    wholes = united[~lines]
+    lines = np.array([bool((shapely.get_dimensions(teams[index]) == 1).all()) for index in left.tolist()], dtype=bool)
+    united[left[lines]] = shapely.line_merge(united[left[lines]])
+    wholes = united[left[~lines]]
     # Where edges were cut, vertices are left on straight lines.
     plain = np.asarray(shapely.simplify(wholes, 0.0, preserve_topology=True), dtype=object)
     broken = ~shapely.is_valid(plain)
     plain[broken] = wholes[broken]
-    united[~lines] = polygons_of(plain, np.ones(len(plain), bool))
+    united[left[~lines]] = polygons_of(plain, np.ones(len(plain), bool))
     return united
 
 
