@@ -13,9 +13,22 @@ from playground.answers.audit import add_reports
 from playground.answers.frame import Frame
 from playground.answers.images import BLOCK, place_all
 from playground.answers.options import Options
-from playground.answers.placed import place
+from playground.answers.placed import Placed, collected, place, place_again, placed_of
+from playground.answers.shapes import layers_of_shapes
 
-__all__ = ["Answer", "Frame", "Options", "normalize", "normalize_all", "place_all"]
+__all__ = [
+    "Answer",
+    "Frame",
+    "Options",
+    "Placed",
+    "collected",
+    "layers_of_shapes",
+    "normalize",
+    "normalize_all",
+    "place_again",
+    "place_all",
+    "placed_of",
+]
 
 DEFAULT = Options()
 

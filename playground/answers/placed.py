@@ -21,6 +21,7 @@ from playground.answers.reshape import RING, reshape
 from playground.answers.table import LINES, POINTS, POLYGONS, IntArray, Layer, Table
 from playground.answers.text import layer_texts
 from playground.answers.values import plain_value
+from playground.geo import FloatArray
 
 MEMBERS = frozenset(("type", "geometry", "properties"))
 FEATURE = b'{"type":"Feature","geometry":%b,"properties":%b}'
@@ -42,6 +43,7 @@ class Placed:
         owners: by place, the feature that a geometry belongs to, in order; also of those that no layer has any more.
         collections: features whose geometries are members of a GeometryCollection.
         properties: of each feature given, as JSON.
+        confidences: of each feature given, 0 to 1.
         names: ids of features, as JSON.
         kept: features given of which something is left, in order.
     """
@@ -50,6 +52,7 @@ class Placed:
     owners: IntArray
     collections: set[int]
     properties: list[bytes]
+    confidences: FloatArray
     names: dict[int, bytes]
     kept: IntArray
 
@@ -100,14 +103,33 @@ def place(
     else:
         kept = np.unique(owners[np.concatenate([layer.places for layer in layers])]) if layers else owners[:0]
     names = _names(features, kept, audit)
-    return Placed(layers, owners, collections, described.texts, names, kept), audit
+    return Placed(layers, owners, collections, described.texts, described.confidences, names, kept), audit
+
+
+def placed_of(features: Sequence[dict[str, Any]]) -> Placed:
+    """Features of answers, as ``normalize`` gave them, before they were written."""
+    table, collections = read_table(features, Audit())
+    layers = []
+    for kinds, _ in _stages(table.kinds):
+        mask = table.are(kinds)
+        layers.append(Layer(table.take(mask), np.flatnonzero(mask)))
+    told = [feature["properties"] for feature in features]
+    return Placed(
+        layers,
+        table.owners,
+        collections,
+        list(map(orjson.dumps, told)),
+        np.array([properties["confidence"] for properties in told], dtype=np.float64),
+        {owner: orjson.dumps(feature["id"]) for owner, feature in enumerate(features) if "id" in feature},
+        np.arange(len(features)),
+    )
 
 
 def joined(parts: Sequence[Placed]) -> Placed:
     """All of them as one, one behind the other."""
     nothing = np.empty(0, np.int64)
-    whole = Placed([], nothing, set(), [], {}, nothing)
-    owners, kept, count = [nothing], [nothing], 0
+    whole = Placed([], nothing, set(), [], np.empty(0), {}, nothing)
+    owners, kept, confidences, count = [nothing], [nothing], [np.empty(0)], 0
     for part in parts:
         first = len(whole.properties)
         whole.layers += [Layer(layer.table, layer.places + count) for layer in part.layers]
@@ -116,8 +138,10 @@ def joined(parts: Sequence[Placed]) -> Placed:
         whole.properties += part.properties
         owners.append(part.owners + first)
         kept.append(part.kept + first)
+        confidences.append(part.confidences)
         count += len(part.owners)
     whole.owners, whole.kept = np.concatenate(owners), np.concatenate(kept)
+    whole.confidences = np.concatenate(confidences)
     return whole
 
 

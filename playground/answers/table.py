@@ -106,8 +106,19 @@ class Table:
         """The first position of each geometry; none may be empty."""
         if len(self.positions) == len(self):
             return self.starts
-        starts: IntArray = self.starts[self.first_paths[np.cumsum(self.parts) - self.parts]]
+        starts: IntArray = self.starts[self._first_path]
         return starts
+
+    @property
+    def lengths(self) -> IntArray:
+        """How many positions each geometry has; none may be empty."""
+        return self.positions if len(self.positions) == len(self) else np.add.reduceat(self.positions, self._first_path)
+
+    @property
+    def _first_path(self) -> IntArray:
+        """The first path of each geometry; none may be empty."""
+        first: IntArray = self.first_paths[np.cumsum(self.parts) - self.parts]
+        return first
 
     def columns(self) -> tuple[FloatArray, FloatArray]:
         """(least, greatest) x of each geometry; none may be empty."""
