@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import shutil
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -218,6 +220,10 @@ def test_another_runs_journal_is_refused(source: Path, tmp_path: Path) -> None:
     first.close()
     with pytest.raises(RunError, match="of another run: its tiles is 144, not 1"):
         AreaRun(Plan(Area(tiles=(CORNER,)), 8, plan.about), None, tmp_path / "journal", resume=True)
+    with contextlib.closing(sqlite3.connect(tmp_path / "journal")) as database, database:
+        database.execute("DELETE FROM about WHERE key = 'format'")
+    with pytest.raises(RunError, match="by another version of playground"):
+        AreaRun(plan, None, tmp_path / "journal", resume=True)
     (tmp_path / "text").write_text("no journal" * 500)
     with pytest.raises(RunError, match="cannot be used as a journal"):
         AreaRun(plan, None, tmp_path / "text", resume=True)

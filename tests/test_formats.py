@@ -18,6 +18,7 @@ from rfc7946 import check_text
 
 from playground.answers import Frame, normalize
 from playground.formats import FORMATS, writer_class
+from playground.formats.features import Features
 
 READERS = {
     "geojson": lambda text: json.loads(text)["features"],
@@ -51,12 +52,20 @@ def test_features_come_back_in_order(name, counts):
 @pytest.mark.parametrize("name", FORMATS)
 def test_plain_features_and_numpy_views_are_written_alike(name):
     texts = []
-    for features in (answer(2).features(), map(orjson.loads, answer(2).texts)):
+    for features in (answer(2).features(), map(orjson.loads, answer(2).texts), Features(answer(2).texts)):
         stream = io.BytesIO()
         with writer_class(name)(stream) as writer:
             writer.write(features)
         texts.append(stream.getvalue())
-    assert texts[0] == texts[1]
+    assert texts[0] == texts[1] == texts[2]
+
+
+def test_features_are_a_list_that_is_read_when_asked():
+    features = Features([*answer(3).texts, b"not yet"])
+    assert len(features) == 4
+    assert list(features[:3]) == [features[0], features[1], features[2]] == answer(3).features()
+    with pytest.raises(orjson.JSONDecodeError):
+        list(features)
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -5,21 +5,30 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from playground.area.outcome import Outcome
 from playground.errors import RunError
 
+FORMAT = 2
+"""Of journals; those of others cannot be gone on with."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tiles (
     seq INTEGER PRIMARY KEY, z INTEGER, x INTEGER, y INTEGER, fate TEXT, attempts INTEGER, features INTEGER,
-    seconds REAL, kind TEXT, error TEXT, missing TEXT, repairs TEXT, pieces BLOB
+    seconds REAL, kind TEXT, error TEXT, missing TEXT, repairs TEXT
 );
+CREATE TABLE IF NOT EXISTS pieces (seq INTEGER PRIMARY KEY, pieces BLOB);
 """
-INSERT = "INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+"""What is counted and told of tiles is apart from what they gave, which is a hundred times as much."""
+PAGE = 32_768
+"""Bytes: what a tile gave lies on one page or two, and is written with as many calls."""
+CHECKPOINT = 512
+"""Pages written before they are moved from the log into the file: 16 MiB."""
+INSERT = "INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT_PIECES = "INSERT OR REPLACE INTO pieces VALUES (?, ?)"
 COLUMNS = ("z", "x", "y", "fate", "attempts", "features", "seconds", "kind", "error", "missing")
 """Of the table of tiles, as it is written for people."""
 
@@ -44,9 +53,11 @@ class Journal:
         try:
             # The main thread writes; isolation_level None: transactions begin where we say.
             self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.execute(f"PRAGMA page_size = {PAGE}")
             # After a power cut the last moments may be gone; after a crash of ours nothing is.
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT}")
             self._db.executescript(SCHEMA)
             self._check(about)
             self._db.execute("DELETE FROM tiles WHERE fate = 'failed'")
@@ -55,7 +66,12 @@ class Journal:
 
     def _check(self, about: dict[str, Any]) -> None:
         told = dict(self._db.execute("SELECT key, value FROM about").fetchall())
-        wanted = {key: json.dumps(value) for key, value in about.items()}
+        wanted = {key: json.dumps(value) for key, value in {"format": FORMAT, **about}.items()}
+        if told and told.get("format") != wanted["format"]:
+            raise RunError(
+                f"{self.path} was written by another version of playground, which keeps tiles otherwise",
+                "run without --resume to begin anew, or go on with the version that began it",
+            )
         different = [key for key in wanted if key in told and told[key] != wanted[key]]
         if different:
             key = different[0]
@@ -78,7 +94,7 @@ class Journal:
             raise
         self._db.execute("COMMIT")
 
-    def add(self, outcomes: Iterable[Outcome]) -> None:
+    def add(self, outcomes: Sequence[Outcome]) -> None:
         """Write outcomes down; when this returns they outlive the process.
 
         Raises:
@@ -93,17 +109,18 @@ class Journal:
                 outcome.fate,
                 outcome.job.attempt,
                 outcome.features,
-                round(outcome.seconds, 4),
+                outcome.seconds,
                 outcome.kind,
                 outcome.error,
-                " ".join(outcome.missing),
+                " ".join(outcome.missing) if outcome.missing else "",
                 json.dumps(outcome.repairs) if outcome.repairs else "",
-                outcome.pieces,
             )
             for outcome in outcomes
         ]
+        pieces = [(outcome.job.seq, outcome.pieces) for outcome in outcomes if outcome.pieces is not None]
         with self.transaction():
             self._db.executemany(INSERT, rows)
+            self._db.executemany(INSERT_PIECES, pieces)
 
     def done(self) -> list[int]:
         """Places of the tiles that need not be asked for again, in order."""
@@ -112,7 +129,9 @@ class Journal:
     def pieces(self, start: int, stop: int) -> list[tuple[int, int, bytes | None]]:
         """(x, y, pieces) of tiles that are done, from one place to before another."""
         return self._db.execute(
-            "SELECT x, y, pieces FROM tiles WHERE seq >= ? AND seq < ? ORDER BY seq", (start, stop)
+            "SELECT x, y, pieces FROM tiles LEFT JOIN pieces USING (seq) WHERE tiles.seq >= ? AND tiles.seq < ?"
+            " ORDER BY tiles.seq",
+            (start, stop),
         ).fetchall()
 
     def counts(self) -> dict[str, int]:
@@ -122,7 +141,7 @@ class Journal:
     def totals(self) -> dict[str, Any]:
         """Sums over all tiles: features, seconds, tries beyond the first, tiles with missing neighbours."""
         row = self._db.execute(
-            "SELECT coalesce(sum(features), 0), coalesce(sum(seconds), 0), coalesce(sum(attempts - 1), 0),"
+            "SELECT coalesce(sum(features), 0), round(coalesce(sum(seconds), 0), 4), coalesce(sum(attempts - 1), 0),"
             " coalesce(sum(missing != ''), 0) FROM tiles"
         ).fetchone()
         return dict(
@@ -153,7 +172,8 @@ class Journal:
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """COLUMNS of every tile, in order."""
-        yield from self._db.execute(f"SELECT {', '.join(COLUMNS)} FROM tiles ORDER BY seq")  # noqa: S608 - constants
+        columns = ", ".join(COLUMNS).replace("seconds", "round(seconds, 4)")
+        yield from self._db.execute(f"SELECT {columns} FROM tiles ORDER BY seq")  # noqa: S608 - constants
 
     def close(self) -> None:
         self._db.close()

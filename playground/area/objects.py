@@ -93,7 +93,7 @@ def objects_of(groups: Sequence[Group], merge: Merge, provenance: bool, counts: 
     ]
     members = [member for team in teams for member in team]
     own = placed([member.part.own for member in members], [member.tile for member in members])
-    areas, bounds = shapely.area(own), shapely.bounds(own)
+    areas, bounds = shapely.area(own).tolist(), shapely.bounds(own)
     ends = np.cumsum([len(team) for team in teams])
     spans = [slice(int(end) - len(team), int(end)) for end, team in zip(ends, teams, strict=True)]
     together = merge in ("union", "none")
@@ -154,21 +154,25 @@ def _choose(team: list[Member], merge: Merge) -> int:
     return max(range(len(team)), key=worth)
 
 
-def _properties(team: list[Member], areas: Any, best: int | None, provenance: bool) -> dict[str, Any]:
-    leading = team[int(np.argmax(areas)) if best is None and len(team) > 1 else best or 0]
+def _properties(team: list[Member], areas: list[float], best: int | None, provenance: bool) -> dict[str, Any]:
+    leading = team[areas.index(max(areas)) if best is None and len(team) > 1 else best or 0]
     properties = dict(leading.part.properties)
     confidences = [_confidence(member) for member in team]
     if best is None:
-        mean = confidences[0]
-        if len(team) > 1:
-            weights = areas if areas.sum() > 0 else np.ones(len(team))
-            mean = float(np.sum(np.array(confidences) * weights) / np.sum(weights))
-        properties["confidence"] = min(max(round(mean, 6), 0.0), 1.0)
-        properties["score"] = properties["confidence"]
+        mean = _mean(confidences, areas) if len(team) > 1 else confidences[0]
+        properties["confidence"] = properties["score"] = min(max(round(mean, 6), 0.0), 1.0)
     properties["confidence_max"] = max(confidences)
     if provenance:
         properties["tiles"] = list(dict.fromkeys(named(member.tile) for member in team))
     return properties
+
+
+def _mean(values: list[float], weights: list[float]) -> float:
+    """The mean of values, weighted if there is any weight."""
+    if len(values) == 2 and max(weights) > 0:  # nearly all: no arrays
+        return (values[0] * weights[0] + values[1] * weights[1]) / (weights[0] + weights[1])
+    shares = np.array(weights) if max(weights) > 0 else np.ones(len(weights))
+    return float(np.sum(np.array(values) * shares) / np.sum(shares))
 
 
 def _united(teams: list[Shapes]) -> Shapes:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from playground.area.parts import Feature
 from playground.errors import RunError
 from playground.formats import FORMATS, Writer, writer_class
+from playground.formats.features import Feature
 
 SUFFIXES = {
     ".json": "geojson",
@@ -39,7 +39,7 @@ def format_of(path: str) -> str:
     return name
 
 
-def write(batches: Iterable[list[Feature]], paths: Sequence[str]) -> None:
+def write(batches: Iterable[Iterable[Feature]], paths: Sequence[str]) -> None:
     """Write features to files; ``-`` is GeoJSON on stdout.
 
     Raises:
@@ -52,7 +52,7 @@ def write(batches: Iterable[list[Feature]], paths: Sequence[str]) -> None:
                 _try(writer, batch)
 
 
-def _try(writer: Writer, batch: list[Feature]) -> None:
+def _try(writer: Writer, batch: Iterable[Feature]) -> None:
     try:
         writer.write(batch)
     except OSError as error:

@@ -17,13 +17,13 @@ from playground.area.aoi import Area
 from playground.area.engines import Engine
 from playground.area.journal import Journal, remove
 from playground.area.outcome import Job, Outcome
-from playground.area.parts import Feature
 from playground.area.report import Report, write_table
 from playground.area.schedule import Schedule
 from playground.area.seams import Merge, Seams
 from playground.area.suppression import Suppression
 from playground.area.sweep import Done, Sweep
 from playground.errors import AreaError, PlaygroundError, RunError
+from playground.formats.features import Feature, Features
 
 TRIES = 4
 """Times that a tile is asked for while it fails for reasons that may pass."""
@@ -145,8 +145,8 @@ class AreaRun:
         for batch in self.batches():
             yield from batch
 
-    def batches(self) -> Iterator[list[Feature]]:
-        """Objects, as many at a time as became whole.
+    def batches(self) -> Iterator[Features]:
+        """Objects, as many at a time as became whole; they are read only when they are asked for.
 
         Raises:
             PlaygroundError: the predictor cannot be loaded; the disk is full.
@@ -184,7 +184,7 @@ class AreaRun:
         if not keep:
             remove(self._journal.path)
 
-    def _predict(self, sweep: Sweep) -> Iterator[list[Feature]]:
+    def _predict(self, sweep: Sweep) -> Iterator[Features]:
         engine = self._make_engine(self.report.left)
         schedule = Schedule(self._jobs(), self.plan.tries, self.plan.pause)
         try:
@@ -195,13 +195,13 @@ class AreaRun:
                 for outcome in self._collect(engine, schedule):
                     self._note(outcome)
                 if len(self._buffer) >= WRITE_ROWS or time.monotonic() - self._written >= WRITE_EVERY:
-                    self._write()
+                    self._write(sweep)
                     for batch in sweep.up_to(self._done.next, last=False):
                         yield self._counted(batch)
                     self._observe(self)
         finally:
             engine.close()
-            self._write()
+            self._write(sweep)
 
     @staticmethod
     def _collect(engine: Engine, schedule: Schedule) -> list[Outcome]:
@@ -227,14 +227,15 @@ class AreaRun:
         report.left -= 1
         setattr(report, outcome.fate, getattr(report, outcome.fate) + 1)
 
-    def _write(self) -> None:
+    def _write(self, sweep: Sweep) -> None:
         if self._buffer:
             self._journal.add(self._buffer)
+            sweep.hold(self._buffer)
             self._done.advance([outcome.job.seq for outcome in self._buffer])
             self._buffer = []
         self._written = time.monotonic()
 
-    def _counted(self, batch: list[Feature]) -> list[Feature]:
+    def _counted(self, batch: Features) -> Features:
         self.report.features += len(batch)
         return batch
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container
-from typing import Any
 
 import mercantile
 import numpy as np
@@ -16,11 +15,12 @@ import orjson
 import shapely
 
 from playground.area.contact import contacts, same
-from playground.area.cover import BAND_ROWS, order_of
+from playground.area.cover import BAND_ROWS
 from playground.area.objects import MERGES, Group, Member, Merge, merge_named, named, objects_of, placed
-from playground.area.parts import OPPOSITE, STEPS, Pieces, Whole, name
+from playground.area.parts import EAST, NORTH, OPPOSITE, STEPS, WEST, Pieces, Whole, name
 from playground.area.suppression import Crowd, Future, Held, Suppression
 from playground.area.world import UNITS, geometry_texts_of, shapes_of
+from playground.formats.features import Features
 
 __all__ = ["MERGES", "Merge", "Seams", "merge_named"]
 
@@ -28,7 +28,6 @@ BATCH = 500
 """Objects projected at once."""
 
 Key = tuple[int, int]
-Feature = dict[str, Any]
 FEATURE = b'{"type":"Feature","geometry":%b,"properties":%b,"id":"%b"}'
 
 
@@ -52,7 +51,7 @@ class Seams:
         """``joined``: objects made of several parts; ``beyond``: features that were a neighbour's; ``rims``: slivers
         left out; ``suppressed``: objects that a surer one stands for."""
         self._columns = 2**zoom
-        self._waiting: dict[Key, list[list[Member]]] = {}
+        self._waiting: dict[tuple[Key, int], list[Member]] = {}
         self._ready: list[Group | tuple[mercantile.Tile, Whole]] = []
         self._crowd = Crowd(suppression) if suppression else None
         self._last: Key = (0, 0)
@@ -70,42 +69,37 @@ class Seams:
         if pieces is not None:
             self.counts["beyond"] += pieces.beyond
             self._ready += [(tile, whole) for whole in pieces.inside]
-            members = [Member(tile, part, Group([])) for part in pieces.parts]
-            for member in members:
-                member.group.members.append(member)
+            for part in pieces.parts:
+                group = Group([])
+                member = Member(tile, part, group)
+                group.members.append(member)
+                members.append(member)
         touched = list(members)
-        for edge in range(4) if self.merge != "none" else ():
-            other = self._neighbour(key, edge)
-            if other == key or other not in known:
-                continue
-            touching = [member for member in members if member.part.inner[edge]]
-            if order_of(*other) < order_of(*key):
-                touched += self._meet(other, touching, OPPOSITE[edge])
-            elif touching:
-                self._waiting.setdefault(key, [[], [], [], []])[edge] = touching
-                for member in touching:
-                    member.group.root().waiting += 1
-        groups = {id(group): group for group in (member.group.root() for member in touched)}
-        self._ready += [group for group in groups.values() if group.waiting == 0]
+        if self.merge != "none":
+            for edge in range(4):
+                touched += self._look(key, edge, [member for member in members if member.part.inner[edge]], known)
+        if touched:
+            groups = {id(group): group for group in [member.group.root() for member in touched]}
+            self._ready += [group for group in groups.values() if not group.waiting]
 
-    def take(self, all_of_them: bool = False) -> list[Feature]:
+    def take(self, all_of_them: bool = False) -> Features:
         """Objects that became whole since the last call, in degrees; a batch at a time unless ``all_of_them``."""
         if len(self._ready) < BATCH and not all_of_them:
-            return []
+            return Features([])
         ready, self._ready = self._ready, []
         if self._crowd is None:
-            return _parsed(self._texts(ready))
+            return Features(self._texts(ready))
         self._crowd.add(self._held(ready))
         if not (all_of_them or self._crowd.grown):
-            return []
+            return Features([])
         found = self._crowd.release(None if all_of_them else self._future())
         self.counts["suppressed"] = self._crowd.suppressed
-        return _parsed([each.text for each in found])
+        return Features([each.text for each in found])
 
     @property
     def kept(self) -> int:
         """Tiles that something is remembered of."""
-        return len(self._waiting)
+        return len({key for key, _ in self._waiting})
 
     def _texts(self, ready: list[Group | tuple[mercantile.Tile, Whole]]) -> list[bytes]:
         """The features of objects, in their order."""
@@ -127,7 +121,7 @@ class Seams:
     def _held(self, ready: list[Group | tuple[mercantile.Tile, Whole]]) -> list[Held]:
         """The same, with what suppression looks at."""
         texts = self._texts(ready)
-        features = _parsed(texts)
+        features = list(Features(texts))
         shapes = shapes_of([orjson.dumps(feature["geometry"]) for feature in features], self.zoom)
         told = [feature["properties"] for feature in features]
         return [
@@ -144,28 +138,36 @@ class Seams:
             ((x - 1) * UNITS, (band * BAND_ROWS - 1) * UNITS, np.inf, np.inf),
             (-np.inf, ((band + 1) * BAND_ROWS - 1) * UNITS, np.inf, np.inf),
         ]
-        waiting = [member for edges in self._waiting.values() for edge in edges for member in edge]
+        waiting = [member for members in self._waiting.values() for member in members]
         roots = {id(root): root for root in (member.group.root() for member in waiting)}
         members = [member for root in roots.values() for member in root.members]
         shapes = placed([member.part.seen for member in members], [member.tile for member in members])
         return Future(np.concatenate([np.array(boxes), shapely.bounds(shapes).reshape(-1, 4)]))
 
-    def _neighbour(self, key: Key, edge: int) -> Key:
-        across, down = STEPS[edge]
-        return (key[0] + across) % self._columns, key[1] + down
+    def _look(self, key: Key, edge: int, touching: list[Member], known: Container[Key]) -> list[Member]:
+        """See what a tile's parts at an edge make with those of the neighbour there.
 
-    def _meet(self, other: Key, after: list[Member], edge: int) -> list[Member]:
+        Returns:
+            The neighbour's, whose wait for this edge is over; none if its turn is still to come.
+        """
+        across, down = STEPS[edge]
+        other = ((key[0] + across) % self._columns, key[1] + down)
+        # In the order of tiles the north comes first, and in a row of bands the west: but for the antimeridian.
+        if edge == NORTH or (edge in (WEST, EAST) and other[0] < key[0]):
+            before = self._waiting.pop((other, OPPOSITE[edge]), None)
+            return self._meet(before, touching, OPPOSITE[edge]) if before else []
+        if touching and other != key and other in known:
+            self._waiting[key, edge] = touching
+            for member in touching:
+                member.group.root().waiting += 1
+        return []
+
+    def _meet(self, before: list[Member], after: list[Member], edge: int) -> list[Member]:
         """Join parts of a tile that came before with parts of the new one across ``edge``, as the first tile sees it.
 
         Returns:
-            Those of the first tile, whose wait for this edge is over.
+            Those of the first tile.
         """
-        waited = self._waiting.get(other)
-        if waited is None:
-            return []
-        before, waited[edge] = waited[edge], []
-        if not any(waited):
-            del self._waiting[other]
         for member in before:
             member.group.root().waiting -= 1
         for first, second in contacts(before, after, edge):
@@ -176,11 +178,6 @@ class Seams:
                 one, two = two, one
             one.take(two)
         return before
-
-
-def _parsed(texts: list[bytes]) -> list[Feature]:
-    features: list[Feature] = orjson.loads(b"[%b]" % b",".join(texts))
-    return features
 
 
 def _with_tile(properties: bytes, tile: mercantile.Tile) -> bytes:

@@ -11,11 +11,15 @@ import mercantile
 from playground.area.aoi import Area
 from playground.area.cover import BAND_ROWS, Addresses
 from playground.area.journal import Journal
-from playground.area.parts import Feature, Pieces
+from playground.area.outcome import Outcome
+from playground.area.parts import Pieces
 from playground.area.seams import Key, Seams
+from playground.formats.features import Features
 
 BLOCK = 128
-"""Tiles read from the journal at once."""
+"""Tiles taken in at once."""
+HELD = 32 * 2**20
+"""Bytes of outcomes that wait in memory for their turn; of more there is the journal."""
 
 
 class Done:
@@ -74,16 +78,39 @@ class Sweep:
         self._seams = seams
         self._window = Window(area.bands(seams.zoom))
         self._at = 0
+        self._held: dict[int, Outcome] = {}
+        self._room = HELD
 
-    def up_to(self, stop: int, last: bool) -> Iterator[list[Feature]]:
+    def hold(self, outcomes: list[Outcome]) -> None:
+        """Take outcomes that are in the journal, so that they need not be read from it when their turn comes."""
+        for outcome in outcomes:
+            size = _size(outcome)
+            if size <= self._room:
+                self._room -= size
+                self._held[outcome.job.seq] = outcome
+
+    def up_to(self, stop: int, last: bool) -> Iterator[Features]:
         """Sweep on to a place in the order, all before it being done; ``last`` if the area ends there."""
         while self._at < stop:
-            for x, y, data in self._journal.pieces(self._at, min(stop, self._at + BLOCK)):
+            block = range(self._at, min(stop, self._at + BLOCK))
+            for x, y, data in self._outcomes(block):
                 pieces = Pieces.loads(data) if data is not None else None
                 tile = mercantile.Tile(x, y, self._seams.zoom)
                 self._seams.add(tile, pieces, self._window.around(y))
                 if joined := self._seams.take():
                     yield joined
-            self._at = min(stop, self._at + BLOCK)
+            self._at = block.stop
         if last and (joined := self._seams.take(all_of_them=True)):
             yield joined
+
+    def _outcomes(self, block: range) -> list[tuple[int, int, bytes | None]]:
+        """(x, y, pieces) of tiles."""
+        held = [self._held.pop(seq) for seq in block if seq in self._held]
+        self._room += sum(map(_size, held))
+        if len(held) < len(block):
+            return self._journal.pieces(block.start, block.stop)
+        return [(outcome.job.x, outcome.job.y, outcome.pieces) for outcome in held]
+
+
+def _size(outcome: Outcome) -> int:
+    return 500 + len(outcome.pieces or b"")

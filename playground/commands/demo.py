@@ -30,6 +30,7 @@ from playground.demo.imagery import METADATA, blue_marble, cache_folder
 from playground.demo.partner import freeze, partner_python
 from playground.demo.service import running_service
 from playground.errors import PlaygroundError
+from playground.formats.features import Features
 from playground.settings import load_service
 from playground.sources import TileSource, open_source
 from playground.wrap import appengine
@@ -138,7 +139,7 @@ def _predict(url: str, source: TileSource, together: int, path: Path) -> tuple[A
     """
     features: list[dict[str, Any]] = []
 
-    def kept(batches: Iterator[list[dict[str, Any]]]) -> Iterator[list[dict[str, Any]]]:
+    def kept(batches: Iterator[Features]) -> Iterator[Features]:
         for batch in batches:
             features.extend(batch)
             yield batch

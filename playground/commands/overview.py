@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Overview:
         self._source = open_source(tiles, FetchPolicy.of(settings)) if tiles else None
         self._picture = Picture.of_area(run.plan.area, run.plan.zoom)
 
-    def write(self, features: list[dict[str, Any]]) -> None:
+    def write(self, features: Iterable[dict[str, Any]]) -> None:
         self._picture.write(features)
 
     def save(self) -> None:

@@ -29,6 +29,7 @@ from playground.commands.estimate import Estimate, duration
 from playground.commands.overview import Overview, png
 from playground.commands.target import find_target, predictor_options
 from playground.errors import PlaygroundError, RunError
+from playground.formats.features import Features
 
 INTERRUPTED = 130
 SAY_EVERY = 10.0
@@ -178,7 +179,7 @@ def _journal_path(journal: Path | None, outs: tuple[str, ...], resume: bool | No
 
 
 def _write(done: AreaRun, outs: tuple[str, ...], overview: Overview | None) -> None:
-    def batches() -> Iterator[list[dict[str, Any]]]:
+    def batches() -> Iterator[Features]:
         for batch in done.batches():
             if overview is not None:
                 overview.write(batch)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, BinaryIO
 
-import orjson
+from playground.formats.features import texts_of
 
 
 class GeoJSONWriter:
@@ -24,8 +24,9 @@ class GeoJSONWriter:
         return self
 
     def write(self, features: Iterable[dict[str, Any]]) -> None:
-        for feature in features:
-            self._stream.write(self._separator + orjson.dumps(feature, option=orjson.OPT_SERIALIZE_NUMPY))
+        if texts := texts_of(features):
+            self._stream.write(self._separator)
+            self._stream.write(b",\n".join(texts))
             self._separator = b",\n"
 
     def __exit__(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, BinaryIO
 
-import orjson
+from playground.formats.features import texts_of
 
 RECORD_SEPARATOR = b"\x1e"
 
@@ -24,9 +24,8 @@ class GeoJSONSeqWriter:
         return self
 
     def write(self, features: Iterable[dict[str, Any]]) -> None:
-        option = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
-        for feature in features:
-            self._stream.write(RECORD_SEPARATOR + orjson.dumps(feature, option=option))
+        if texts := texts_of(features):
+            self._stream.write(RECORD_SEPARATOR + (b"\n" + RECORD_SEPARATOR).join(texts) + b"\n")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

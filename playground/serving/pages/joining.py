@@ -112,7 +112,7 @@ def join_tiles(tiles: list[JoinedTile], zoom: int, padding: int) -> list[Feature
         }
         pieces = outcome_of(Job(0, tile.x, tile.y), zoom, answer).pieces
         seams.add(geo.Tile(tile.x, tile.y, zoom), Pieces.loads(pieces) if pieces else None, known)
-    return seams.take(all_of_them=True)
+    return list(seams.take(all_of_them=True))
 
 
 def _note(zoom: int, tile: JoinedTile, known: set[Key]) -> None:
