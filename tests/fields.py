@@ -16,7 +16,8 @@ from scipy import ndimage
 
 from playground import answers
 from playground.area.cover import in_order
-from playground.area.parts import Pieces, cut
+from playground.area.cutting import cut
+from playground.area.parts import Pieces
 from playground.area.seams import Merge, Seams
 from playground.sources.mbtiles import write_mbtiles
 

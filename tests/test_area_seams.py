@@ -8,7 +8,8 @@ import pytest
 import shapely
 from fields import as_one, assert_same, smooth, stitched
 
-from playground.area.parts import UNITS, Pieces, cut
+from playground.area.cutting import cut
+from playground.area.parts import UNITS, Pieces
 from playground.area.seams import Merge, Seams, merge_named
 from playground.errors import SettingsError
 

@@ -14,10 +14,10 @@ from conftest import PREDICTORS
 from fields import outlines, smooth, write_world
 
 from playground import answers
+from playground.area.cutting import Seen, cut, cut_all
 from playground.area.engines.worker import TileWorker, WorkerSpec
 from playground.area.local import worker_spec
 from playground.area.outcome import Job
-from playground.area.parts import Seen, cut, cut_all
 from playground.settings import load_running
 
 SIZE, PADDING, SIDE = 64, 8, 8

@@ -14,7 +14,7 @@ from fields import smooth, write_world
 
 from playground import answers, area
 from playground.area.cover import in_order
-from playground.area.parts import cut
+from playground.area.cutting import cut
 from playground.area.seams import Seams
 from playground.area.suppression import Crowd, Future, Held, Suppression, suppression_named, survivors
 from playground.errors import SettingsError

@@ -18,8 +18,8 @@ import numpy as np
 import shapely
 
 from playground.area import Area, AreaRun, Plan
+from playground.area.cutting import Seen, cut_all
 from playground.area.outcome import Job, Outcome
-from playground.area.parts import Seen, cut_all
 from playground.area.suppression import suppression_named
 
 ZOOM, SIZE, PADDING = 16, 256, 24

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain
+from itertools import chain
 from typing import Any
 
-import numpy as np
 import orjson
 
-from playground.answers.audit import Audit, add_reports
+from playground.answers.audit import add_reports
 from playground.answers.frame import Frame
-from playground.answers.lines import place_lines, place_points
+from playground.answers.images import BLOCK, place_all
 from playground.answers.options import Options
-from playground.answers.paths import clean_paths
-from playground.answers.polygons import place_polygons
-from playground.answers.properties import describe
-from playground.answers.read import read_table
-from playground.answers.reshape import RING, reshape
-from playground.answers.table import LINES, POINTS, POLYGONS, Table
-from playground.answers.values import plain_value
+from playground.answers.placed import Placed, collected, place, place_again, placed_of
+from playground.answers.shapes import layers_of_shapes
 
-__all__ = ["Answer", "Frame", "Options", "normalize", "normalize_all"]
+__all__ = [
+    "Answer",
+    "Frame",
+    "Options",
+    "Placed",
+    "collected",
+    "layers_of_shapes",
+    "normalize",
+    "normalize_all",
+    "place_again",
+    "place_all",
+    "placed_of",
+]
 
-MEMBERS = frozenset(("type", "geometry", "properties"))
 DEFAULT = Options()
-BLOCK = 2048
-"""Features at once, so that what is made of them stays in the processor's cache."""
-FEATURE = b'{"type":"Feature","geometry":%b,"properties":%b}'
-COLLECTION = b'{"type":"GeometryCollection","geometries":[%b]}'
-STAGES = ((POLYGONS, place_polygons), (LINES, place_lines), (POINTS, place_points))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,102 +91,14 @@ def normalize_all(images: Sequence[Sequence[Any]], frame: Frame, options: Option
         frame: where the pixels of every one of them lie.
         options: what the configuration asks for.
     """
-    if len(images) == 1 or not 0 < sum(map(len, images)) <= BLOCK:
-        return [normalize(features, frame, options) for features in images]
-    made, owners, audit = _place(list(chain.from_iterable(images)), frame, options)
-    ends = list(accumulate(map(len, images)))
-    texts: list[list[bytes]] = [[] for _ in images]
-    for text, owner in zip(made, owners, strict=True):
-        texts[bisect_right(ends, owner)].append(text)
-    # What had to be mended may be written in another order beside others: those images are done again, each alone.
-    again = {bisect_right(ends, owner) for owner in audit.touched()}
+    found = place_all(images, frame, options)
+    texts = found.placed.texts()
     return [
-        normalize(features, frame, options)
-        if place in again or len(texts[place]) < len(features)
-        else Answer(texts[place], Audit().report(len(features), range(len(features))))
-        for place, features in enumerate(images)
+        Answer(texts[start:end], report)
+        for report, start, end in zip(found.reports, [0, *found.ends], found.ends, strict=False)
     ]
 
 
 def _normalize(features: Sequence[Any], frame: Frame, options: Options) -> Answer:
-    made, owners, audit = _place(features, frame, options)
-    return Answer(made, audit.report(len(features), owners))
-
-
-def _place(features: Sequence[Any], frame: Frame, options: Options) -> tuple[list[bytes], list[int], Audit]:
-    """The features of the answer as GeoJSON, which of those given each was, and what was done to them."""
-    audit = Audit()
-    table, collections = read_table(features, audit)
-    described = describe(features, options.class_names, audit)
-    if options.least_confidence:
-        sure = described.confidences >= options.least_confidence
-        audit.lose("below_confidence", np.flatnonzero(~sure).tolist())
-        table = table.take(sure[table.owners])
-    table = clean_paths(table, frame, audit, least_ring=1 if options.pixel_convention == "index" else RING)
-    geometries = _geometries(table, frame, options, audit)
-    owners = table.owners.tolist()
-    if collections:
-        owners, geometries = _collected(owners, geometries, collections)
-    elif None in geometries:
-        owners = [owner for owner, geometry in zip(owners, geometries, strict=True) if geometry is not None]
-        geometries = [geometry for geometry in geometries if geometry is not None]
-    texts = described.texts
-    if len(owners) < len(features):
-        texts = [texts[owner] for owner in owners]
-    made = list(map(FEATURE.__mod__, zip(geometries, texts, strict=True)))
-    _add_ids(made, owners, features, audit)
-    return made, owners, audit
-
-
-def _geometries(table: Table, frame: Frame, options: Options, audit: Audit) -> list[bytes | None]:
-    """The GeoJSON geometry of each row; None where nothing is left."""
-    geometries: list[bytes | None] = [None] * len(table)
-    present = set(table.kinds)
-    for kinds, place in STAGES:
-        if present.isdisjoint(kinds):
-            continue
-        mask = table.are(kinds)
-        part, indices = table.take(mask), np.flatnonzero(mask)
-        if options.reshape:
-            part, left = reshape(part, frame, options, audit)
-            indices = indices[left]
-        if not len(part):
-            continue
-        placed = place(part, frame, audit)
-        if len(placed) == len(geometries):
-            return placed
-        for index, geometry in zip(indices.tolist(), placed, strict=True):
-            geometries[index] = geometry
-    return geometries
-
-
-def _collected(
-    owners: list[int], geometries: list[bytes | None], collections: set[int]
-) -> tuple[list[int], list[bytes | None]]:
-    """(features, their geometries) with the members of GeometryCollections together again."""
-    members: dict[int, list[bytes]] = {}
-    for owner, geometry in zip(owners, geometries, strict=True):
-        if geometry is not None:
-            members.setdefault(owner, []).append(geometry)
-    return list(members), [
-        COLLECTION % b",".join(inside) if owner in collections else inside[0] for owner, inside in members.items()
-    ]
-
-
-def _add_ids(made: list[bytes], owners: list[int], features: Sequence[Any], audit: Audit) -> None:
-    """Put the features' ids in; members that an answer cannot keep are counted."""
-    kept = features if len(owners) == len(features) else [features[owner] for owner in owners]
-    if all(map(MEMBERS.issuperset, set(map(tuple, kept)))):
-        return
-    for place, (owner, given) in enumerate(zip(owners, kept, strict=True)):
-        if MEMBERS.issuperset(given):
-            continue
-        found: set[str] = set()
-        name = plain_value(given.get("id"), found)
-        has_id = type(name) in (str, int, float)
-        if has_id:
-            made[place] = b'%b,"id":%b}' % (made[place][:-1], orjson.dumps(name))
-        if len(given.keys() - MEMBERS) > has_id:
-            found.add("members_dropped")
-        for repair in found:
-            audit.repair(repair, (owner,))
+    placed, audit = place(features, frame, options)
+    return Answer(placed.texts(), audit.report(len(features), placed.kept.tolist()))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
+
+import numpy as np
+
+from playground.answers.table import IntArray
 
 
 class Audit:
@@ -52,6 +57,39 @@ class Audit:
             "repairs": {kind: count for kind, count in counts.items() if count},
             "dropped": dict(sorted(dropped.items())),
         }
+
+    def reports(self, counts: Sequence[int], kept: IntArray) -> list[dict[str, Any]]:
+        """The reports of several images whose features follow each other.
+
+        Args:
+            counts: features that the predictor gave of each.
+            kept: those that are in the answers, in order.
+        """
+        ends = np.cumsum(counts)
+        left = np.diff(np.searchsorted(kept, ends), prepend=0).tolist()
+        alone = self._apart(ends)
+        reports = []
+        for image, (count, out, end) in enumerate(zip(counts, left, ends.tolist(), strict=True)):
+            if image in alone or out < count:
+                first = end - count
+                inside = kept[np.searchsorted(kept, first) : np.searchsorted(kept, end)] - first
+                reports.append(alone.get(image, Audit()).report(count, inside.tolist()))
+            else:
+                reports.append({"features_in": count, "features_out": count, "repairs": {}, "dropped": {}})
+        return reports
+
+    def _apart(self, ends: IntArray) -> dict[int, Audit]:
+        """Images of which anything was noted, and what; features known by their place in their own image."""
+        alone: dict[int, Audit] = {}
+        starts = [0, *ends.tolist()]
+        for kind, owners in self._repaired.items():
+            for owner in owners:
+                image = bisect_right(starts, owner, 1) - 1
+                alone.setdefault(image, Audit()).repair(kind, (owner - starts[image],))
+        for owner, reason in self._lost.items():
+            image = bisect_right(starts, owner, 1) - 1
+            alone.setdefault(image, Audit()).lose(reason, (owner - starts[image],))
+        return alone
 
 
 def add_reports(reports: Iterable[dict[str, Any]]) -> dict[str, Any]:

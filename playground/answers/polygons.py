@@ -12,8 +12,7 @@ from playground.answers.crossings import are_simple
 from playground.answers.frame import Frame
 from playground.answers.paths import shift_into_world
 from playground.answers.shapes import Shapes, polygons_of, polygons_of_table, table_of_shapes, valid_polygons
-from playground.answers.table import BoolArray, Table
-from playground.answers.text import geometry_texts
+from playground.answers.table import BoolArray, IntArray, Layer, Table
 from playground.geo import FloatArray
 
 TINY = 1e-6
@@ -22,8 +21,13 @@ ROUNDS = 3
 """Times that a polygon is put on the grid of its decimals before it is given up."""
 
 
-def place_polygons(table: Table, frame: Frame, audit: Audit) -> list[bytes | None]:
-    """GeoJSON geometries of a table of closed polygons; None where nothing is left."""
+def place_polygons(table: Table, frame: Frame, audit: Audit, teams: IntArray | None = None) -> list[Layer]:
+    """The layers that a table of closed polygons makes, without those of which nothing is left.
+
+    Args:
+        teams: by feature, the image that it is of: polygons of one are mended together, as they always were, so that
+            what becomes of them hangs on nobody else. None for one image.
+    """
     crossing = shift_into_world(table, frame, audit)
     coords = frame.round(frame.place(table.coords))
     # Validity counts where the client reads it: after projecting and rounding.
@@ -34,13 +38,29 @@ def place_polygons(table: Table, frame: Frame, audit: Audit) -> list[bytes | Non
     wrong = left_turning != is_exterior
     if wrong.any():
         coords = _turned(table, coords, wrong)
-    placed = Table(table.kinds, table.owners, table.parts, table.paths, table.positions, coords)
-    geometries: list[bytes | None] = list(geometry_texts(placed))
-    if not sound.all():
-        broken = table.take(~sound)
-        for index, geometry in zip(np.flatnonzero(~sound).tolist(), _mend_all(broken, frame, audit), strict=True):
-            geometries[index] = geometry
-    return geometries
+    layer = Layer(table.at(coords), np.arange(len(table)))
+    if sound.all():
+        return [layer]
+    broken = np.flatnonzero(~sound)
+    layers = [Layer(layer.table.take(sound), layer.places[sound])] if len(broken) < len(table) else []
+    for rows in _teams(table, broken, frame, teams):
+        layers += [Layer(mended, rows[left]) for mended, left in _mend_all(_chosen(table, rows), frame, audit)]
+    return layers
+
+
+def _teams(table: Table, broken: IntArray, frame: Frame, teams: IntArray | None) -> list[IntArray]:
+    """The broken geometries, those together that are mended together."""
+    # In pixels, and each of one part, they are mended one by one anyway.
+    if teams is None or (frame.tile is None and (table.parts[broken] == 1).all()):
+        return [broken]
+    team = teams[table.owners[broken]]
+    return [broken[team == number] for number in np.unique(team).tolist()]
+
+
+def _chosen(table: Table, rows: IntArray) -> Table:
+    mask = np.zeros(len(table), dtype=bool)
+    mask[rows] = True
+    return table.take(mask)
 
 
 def _turned(table: Table, coords: FloatArray, wrong: BoolArray) -> FloatArray:
@@ -70,7 +90,8 @@ def _turns(table: Table, coords: FloatArray) -> tuple[BoolArray, BoolArray]:
     """Whether each ring turns left; and of each geometry whether that is sure, and its rings enclose some pixels."""
     area, error = _areas(table, coords)
     unsure = np.abs(area) <= error
-    unsure |= np.abs(_areas(table, table.coords)[0]) <= TINY
+    pixels = area if coords is table.coords or np.array_equal(coords, table.coords) else _areas(table, table.coords)[0]
+    unsure |= np.abs(pixels) <= TINY
     if not unsure.any():
         return area > 0, np.ones(len(table), dtype=bool)
     sure: BoolArray = np.bincount(table.path_geometry[unsure], minlength=len(table)) == 0
@@ -90,19 +111,23 @@ def _areas(table: Table, coords: FloatArray) -> tuple[FloatArray, FloatArray]:
     return area, error
 
 
-def _mend_all(table: Table, frame: Frame, audit: Audit) -> list[bytes | None]:
+def _mend_all(table: Table, frame: Frame, audit: Audit) -> list[Layer]:
+    """The layers that mended polygons make."""
     try:
         return _mend(table, frame, audit)
     except shapely.errors.GEOSException:
         if len(table) == 1:
             audit.lose("unmendable", table.owners.tolist())
-            return [None]
-    alone = np.eye(len(table), dtype=bool)
-    return [geometry for row in alone for geometry in _mend_all(table.take(row), frame, audit)]
+            return []
+    return [
+        Layer(mended, left + row)
+        for row in range(len(table))
+        for mended, left in _mend_all(_chosen(table, np.array([row])), frame, audit)
+    ]
 
 
-def _mend(table: Table, frame: Frame, audit: Audit) -> list[bytes | None]:
-    """GeoJSON geometries of polygons that are not valid as they are written, or lie across the antimeridian."""
+def _mend(table: Table, frame: Frame, audit: Audit) -> list[Layer]:
+    """The same of polygons that are not valid as they are written, or lie across the antimeridian."""
     shapes = polygons_of_table(table, table.coords)
     broken = ~shapely.is_valid(shapes)
     if broken.any():
@@ -116,15 +141,12 @@ def _mend(table: Table, frame: Frame, audit: Audit) -> list[bytes | None]:
     audit.lose("unmendable", table.owners[lost].tolist())
     audit.lose("degenerate", table.owners[~left & ~lost].tolist())
     audit.repair("fitted_to_grid", table.owners[left & ~broken & ~across].tolist())
-    geometries: list[bytes | None] = [None] * len(table)
-    if left.any():
-        indices = np.flatnonzero(left).tolist()
-        kinds = [table.kinds[index] for index in indices]
-        turned = shapely.orient_polygons(shapes[left], exterior_cw=False)
-        mended = table_of_shapes(kinds, table.owners[left], turned)
-        for index, geometry in zip(indices, geometry_texts(mended), strict=True):
-            geometries[index] = geometry
-    return geometries
+    if not left.any():
+        return []
+    indices = np.flatnonzero(left)
+    kinds = [table.kinds[index] for index in indices.tolist()]
+    turned = shapely.orient_polygons(shapes[left], exterior_cw=False)
+    return [Layer(table_of_shapes(kinds, table.owners[left], turned), indices)]
 
 
 def _cut_at_antimeridian(shapes: Shapes, frame: Frame) -> tuple[Shapes, BoolArray]:

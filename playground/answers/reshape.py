@@ -21,14 +21,19 @@ RING = 4
 """Positions of the shortest ring."""
 
 
-def reshape(table: Table, frame: Frame, options: Options, audit: Audit) -> tuple[Table, IntArray]:
+def reshape(
+    table: Table, frame: Frame, options: Options, audit: Audit, teams: IntArray | None = None
+) -> tuple[Table, IntArray]:
     """A table of one family as the options ask for it.
+
+    Args:
+        teams: by feature, the image that it is of; None for one image.
 
     Returns:
         The table, and which geometries of the one given are left in it.
     """
     polygonal = table.kinds[0] in POLYGONS
-    shapes = shapes_of_table(_with_whole_rings(table) if polygonal else table)
+    shapes = _shapes(_with_whole_rings(table), teams) if polygonal else shapes_of_table(table)
     if polygonal:
         shapes = _mended(shapes, table, options, audit)
     if options.pixel_convention == "index":
@@ -53,6 +58,19 @@ def reshape(table: Table, frame: Frame, options: Options, audit: Audit) -> tuple
         return table.take(left), indices
     kinds = [table.kinds[index] for index in indices.tolist()]
     return table_of_shapes(kinds, table.owners[left], shapes[left]), indices
+
+
+def _shapes(table: Table, teams: IntArray | None) -> Shapes:
+    """The polygons of a table; multipolygons if one of the same image is one, which may be written in another order."""
+    if teams is None or (table.parts == 1).all():
+        return shapes_of_table(table)
+    team = teams[table.owners]
+    multiple = np.bincount(team, table.parts > 1)[team] > 0
+    shapes = np.empty(len(table), dtype=object)
+    for some in (multiple, ~multiple):
+        if some.any():
+            shapes[some] = shapes_of_table(table.take(some))
+    return shapes
 
 
 def _with_whole_rings(table: Table) -> Table:

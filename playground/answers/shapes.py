@@ -10,7 +10,7 @@ import numpy.typing as npt
 import shapely
 from shapely import GeometryType
 
-from playground.answers.table import LINES, POINTS, POLYGONS, IntArray, Table
+from playground.answers.table import LINES, POINTS, POLYGONS, IntArray, Layer, Table
 from playground.geo import FloatArray
 
 Shapes = npt.NDArray[np.object_]
@@ -39,6 +39,43 @@ def shapes_of_table(table: Table) -> Shapes:
         offsets = (_offsets(table.positions), _offsets(table.paths))
         return shapely.from_ragged_array(GeometryType.MULTILINESTRING, table.coords, offsets)
     return shapely.from_ragged_array(GeometryType.MULTIPOINT, table.coords, (_offsets(table.paths),))
+
+
+def exact_shapes(table: Table) -> Shapes:
+    """The geometries of a table of one family, multi geometries only where the table says so."""
+    shapes = np.empty(len(table), dtype=object)
+    single = np.array([not kind.startswith("Multi") for kind in table.kinds], dtype=bool)
+    if not single.all():
+        many = table.take(~single)
+        offsets = [_offsets(counts) for counts in (many.positions, many.paths, many.parts)]
+        if many.kinds[0] in POLYGONS:
+            shapes[~single] = shapely.from_ragged_array(GeometryType.MULTIPOLYGON, many.coords, tuple(offsets))
+        else:
+            shapes[~single] = shapes_of_table(many)
+    if single.any():
+        table = table.take(single)
+        offsets = [_offsets(counts) for counts in (table.positions, table.paths)]
+        if table.kinds[0] == "Polygon":
+            shapes[single] = shapely.from_ragged_array(GeometryType.POLYGON, table.coords, tuple(offsets))
+        elif table.kinds[0] == "LineString":
+            shapes[single] = shapely.from_ragged_array(GeometryType.LINESTRING, table.coords, tuple(offsets[:1]))
+        else:
+            shapes[single] = shapely.points(table.coords)
+    return shapes
+
+
+def layers_of_shapes(shapes: Shapes) -> list[Layer]:
+    """The layers that polygons and lines make, perhaps multi; empty ones are in none."""
+    kinds = shapely.get_type_id(shapes)
+    there = ~shapely.is_empty(shapes)
+    layers = []
+    for single, multi in (POLYGONS, LINES):
+        ids = [GeometryType[single.upper()], GeometryType[multi.upper()]]
+        places = np.flatnonzero(there & np.isin(kinds, ids))
+        if len(places):
+            names = [single if kind == ids[0] else multi for kind in kinds[places].tolist()]
+            layers.append(Layer(table_of_shapes(names, places, shapes[places]), places))
+    return layers
 
 
 def table_of_shapes(kinds: list[str], owners: IntArray, shapes: Shapes) -> Table:

@@ -7,16 +7,15 @@ numpy serves them all.
 
 from __future__ import annotations
 
-import struct
-from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain
-from typing import Any
+from itertools import accumulate, chain, compress
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from playground.answers.numbers import numbers_of
 from playground.geo import FloatArray
 
 IntArray = npt.NDArray[np.int64]
@@ -102,11 +101,44 @@ class Table:
         """The first position of each path."""
         return np.cumsum(self.positions) - self.positions
 
+    @property
+    def geometry_starts(self) -> IntArray:
+        """The first position of each geometry; none may be empty."""
+        if len(self.positions) == len(self):
+            return self.starts
+        starts: IntArray = self.starts[self._first_path]
+        return starts
+
+    @property
+    def lengths(self) -> IntArray:
+        """How many positions each geometry has; none may be empty."""
+        return self.positions if len(self.positions) == len(self) else np.add.reduceat(self.positions, self._first_path)
+
+    @property
+    def _first_path(self) -> IntArray:
+        """The first path of each geometry; none may be empty."""
+        first: IntArray = self.first_paths[np.cumsum(self.parts) - self.parts]
+        return first
+
     def columns(self) -> tuple[FloatArray, FloatArray]:
         """(least, greatest) x of each geometry; none may be empty."""
-        part_starts = np.cumsum(self.parts) - self.parts
-        starts = self.starts[self.first_paths[part_starts]]
-        return np.minimum.reduceat(self.coords[:, 0], starts), np.maximum.reduceat(self.coords[:, 0], starts)
+        return self._extent(0, self.geometry_starts)
+
+    def bounds(self) -> FloatArray:
+        """(n, 4) least x and y and greatest x and y of each geometry; none may be empty."""
+        if not len(self):
+            return np.empty((0, 4))
+        starts = self.geometry_starts
+        (west, east), (north, south) = self._extent(0, starts), self._extent(1, starts)
+        return np.column_stack((west, north, east, south))
+
+    def _extent(self, axis: int, starts: IntArray) -> tuple[FloatArray, FloatArray]:
+        column = np.ascontiguousarray(self.coords[:, axis])
+        return np.minimum.reduceat(column, starts), np.maximum.reduceat(column, starts)
+
+    def at(self, coords: FloatArray) -> Table:
+        """The same geometries with their positions elsewhere."""
+        return Table(self.kinds, self.owners, self.parts, self.paths, self.positions, coords)
 
     def take_paths(self, keep: BoolArray) -> Table:
         """The same without some paths, nor the parts and geometries that are empty then."""
@@ -114,7 +146,7 @@ class Table:
         parts = np.bincount(self.part_geometry[paths > 0], minlength=len(self.parts))
         left = parts > 0
         return Table(
-            [kind for kind, stays in zip(self.kinds, left.tolist(), strict=True) if stays],
+            list(compress(self.kinds, left.tolist())),
             self.owners[left],
             parts[left],
             paths[paths > 0],
@@ -124,7 +156,15 @@ class Table:
 
     def take(self, keep: BoolArray) -> Table:
         """Some geometries of it."""
-        return self if keep.all() else self.take_paths(keep[self.path_geometry])
+        if keep.all():
+            return self
+        if not (len(self.positions) == len(self) and (self.parts == 1).all() and (self.paths == 1).all()):
+            return self.take_paths(keep[self.path_geometry])
+        ones = self.parts[keep]
+        kinds = list(compress(self.kinds, keep.tolist()))
+        return Table(
+            kinds, self.owners[keep], ones, ones, self.positions[keep], self.coords[np.repeat(keep, self.positions)]
+        )
 
     def geometries(self) -> list[dict[str, Any]]:
         """GeoJSON geometries whose innermost coordinates are views of ``coords``."""
@@ -134,6 +174,18 @@ class Table:
         return [
             {"type": kind, "coordinates": COORDINATES[kind](part)} for kind, part in zip(self.kinds, parts, strict=True)
         ]
+
+
+class Layer(NamedTuple):
+    """Some of the geometries of a larger whole.
+
+    Attributes:
+        table: the geometries, all of one family.
+        places: of each, among all of the whole; in order.
+    """
+
+    table: Table
+    places: IntArray
 
 
 def table_of(kinds: Sequence[str], owners: Iterable[int], shapes: Sequence[Any]) -> tuple[Table, int]:
@@ -159,7 +211,7 @@ def table_of_polygons(polygons: Sequence[Any]) -> tuple[Table, int]:
 def _table(kinds: list[str], owners: IntArray, counts: IntArray, parts: Sequence[Any]) -> tuple[Table, int]:
     paths = list(chain.from_iterable(parts))
     positions = list(chain.from_iterable(paths))
-    coords, width = _numbers(positions)
+    coords, width = numbers_of(positions)
     table = Table(
         kinds,
         owners,
@@ -169,28 +221,6 @@ def _table(kinds: list[str], owners: IntArray, counts: IntArray, parts: Sequence
         coords,
     )
     return table, width
-
-
-def _numbers(positions: list[Any]) -> tuple[FloatArray, int]:
-    """(n, 2) numbers of positions, and how many each of them had."""
-    # struct and array take numbers only, where numpy would read strings and None.
-    try:
-        columns = ([x for x, _ in positions], [position[1] for position in positions])
-    except ValueError:  # not two each
-        widths = set(map(len, positions))
-        width = widths.pop()
-        if widths or width < 2:
-            raise ValueError("positions of different lengths") from None
-        numbers = np.array(array("d", list(chain.from_iterable(positions))), dtype=np.float64)
-        return np.ascontiguousarray(numbers.reshape(-1, width)[:, :2]), width
-    coords = np.empty((len(positions), 2))
-    pack = struct.Struct(f"{len(positions)}d").pack
-    try:
-        for column, values in enumerate(columns):
-            coords[:, column] = np.frombuffer(pack(*values))
-    except struct.error as error:
-        raise TypeError(str(error)) from error
-    return coords, 2
 
 
 def _cut(values: list[Any], counts: IntArray) -> list[Any]:

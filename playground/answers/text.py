@@ -8,7 +8,7 @@ from itertools import accumulate
 import numpy as np
 import orjson
 
-from playground.answers.table import IntArray, Table
+from playground.answers.table import IntArray, Layer, Table
 
 # A path arrives as the text between its first and its last bracket: ``1.0,2.0],[3.0,4.0``.
 ONE: dict[str, bytes] = {
@@ -42,6 +42,17 @@ def geometry_texts(table: Table) -> list[bytes]:
         ONE[kind] % BETWEEN_PARTS.join(inside)
         for kind, inside in zip(table.kinds, _cut(parts, table.parts), strict=True)
     ]
+
+
+def layer_texts(layers: Sequence[Layer], count: int) -> list[bytes | None]:
+    """The GeoJSON geometries of layers, by their places among ``count``; None where there is none."""
+    if len(layers) == 1 and len(layers[0].places) == count:
+        return list(geometry_texts(layers[0].table))
+    geometries: list[bytes | None] = [None] * count
+    for table, places in layers:
+        for place, text in zip(places.tolist(), geometry_texts(table), strict=True):
+            geometries[place] = text
+    return geometries
 
 
 def _around(kind: str) -> Callable[[bytes], bytes]:

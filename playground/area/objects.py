@@ -14,6 +14,7 @@ import shapely
 from playground.area.cover import order_of
 from playground.area.parts import Part, are_boxes, name, to_global
 from playground.area.parts import same_dimension as polygons_of
+from playground.area.splice import spliced
 from playground.area.world import UNITS, Shapes
 from playground.errors import SettingsError
 
@@ -93,7 +94,7 @@ def objects_of(groups: Sequence[Group], merge: Merge, provenance: bool, counts: 
     ]
     members = [member for team in teams for member in team]
     own = placed([member.part.own for member in members], [member.tile for member in members])
-    areas, bounds = shapely.area(own), shapely.bounds(own)
+    areas, bounds = shapely.area(own).tolist(), shapely.bounds(own)
     ends = np.cumsum([len(team) for team in teams])
     spans = [slice(int(end) - len(team), int(end)) for end, team in zip(ends, teams, strict=True)]
     together = merge in ("union", "none")
@@ -154,38 +155,46 @@ def _choose(team: list[Member], merge: Merge) -> int:
     return max(range(len(team)), key=worth)
 
 
-def _properties(team: list[Member], areas: Any, best: int | None, provenance: bool) -> dict[str, Any]:
-    leading = team[int(np.argmax(areas)) if best is None and len(team) > 1 else best or 0]
+def _properties(team: list[Member], areas: list[float], best: int | None, provenance: bool) -> dict[str, Any]:
+    leading = team[areas.index(max(areas)) if best is None and len(team) > 1 else best or 0]
     properties = dict(leading.part.properties)
     confidences = [_confidence(member) for member in team]
     if best is None:
-        mean = confidences[0]
-        if len(team) > 1:
-            weights = areas if areas.sum() > 0 else np.ones(len(team))
-            mean = float(np.sum(np.array(confidences) * weights) / np.sum(weights))
-        properties["confidence"] = min(max(round(mean, 6), 0.0), 1.0)
-        properties["score"] = properties["confidence"]
+        mean = _mean(confidences, areas) if len(team) > 1 else confidences[0]
+        properties["confidence"] = properties["score"] = min(max(round(mean, 6), 0.0), 1.0)
     properties["confidence_max"] = max(confidences)
     if provenance:
         properties["tiles"] = list(dict.fromkeys(named(member.tile) for member in team))
     return properties
 
 
+def _mean(values: list[float], weights: list[float]) -> float:
+    """The mean of values, weighted if there is any weight."""
+    if len(values) == 2 and max(weights) > 0:  # nearly all: no arrays
+        return (values[0] * weights[0] + values[1] * weights[1]) / (weights[0] + weights[1])
+    shares = np.array(weights) if max(weights) > 0 else np.ones(len(weights))
+    return float(np.sum(np.array(values) * shares) / np.sum(shares))
+
+
 def _united(teams: list[Shapes]) -> Shapes:
     """The unions of shapes that belong together; those of as many parts in one call."""
     united = np.empty(len(teams), dtype=object)
     counts = np.array([len(team) for team in teams])
-    for count in sorted(set(counts.tolist())):
-        these = np.flatnonzero(counts == count)
+    twos = np.flatnonzero(counts == 2)
+    if len(twos):
+        united[twos] = spliced(np.stack([teams[index] for index in twos.tolist()]))
+    left = np.flatnonzero(shapely.is_missing(united))
+    for count in sorted(set(counts[left].tolist())):
+        these = left[counts[left] == count]
         united[these] = shapely.union_all(np.stack([teams[index] for index in these]), axis=1)
-    lines = np.array([bool((shapely.get_dimensions(team) == 1).all()) for team in teams], dtype=bool)
-    united[lines] = shapely.line_merge(united[lines])
-    wholes = united[~lines]
+    lines = np.array([bool((shapely.get_dimensions(teams[index]) == 1).all()) for index in left.tolist()], dtype=bool)
+    united[left[lines]] = shapely.line_merge(united[left[lines]])
+    wholes = united[left[~lines]]
     # Where edges were cut, vertices are left on straight lines.
     plain = np.asarray(shapely.simplify(wholes, 0.0, preserve_topology=True), dtype=object)
     broken = ~shapely.is_valid(plain)
     plain[broken] = wholes[broken]
-    united[~lines] = polygons_of(plain, np.ones(len(plain), bool))
+    united[left[~lines]] = polygons_of(plain, np.ones(len(plain), bool))
     return united
 
 

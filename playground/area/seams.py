@@ -15,20 +15,22 @@ import orjson
 import shapely
 
 from playground.area.contact import contacts, same
-from playground.area.cover import BAND_ROWS, order_of
+from playground.area.cover import BAND_ROWS
 from playground.area.objects import MERGES, Group, Member, Merge, merge_named, named, objects_of, placed
-from playground.area.parts import OPPOSITE, STEPS, Pieces, Whole, name
+from playground.area.parts import EAST, NORTH, OPPOSITE, STEPS, WEST, Pieces
 from playground.area.suppression import Crowd, Future, Held, Suppression
 from playground.area.world import UNITS, geometry_texts_of, shapes_of
-from playground.formats.features import Features
+from playground.formats.features import FEATURE, SEPARATOR, Features
 
 __all__ = ["MERGES", "Merge", "Seams", "merge_named"]
 
+PROPERTIES = b',"properties":'
 BATCH = 500
 """Objects projected at once."""
 
 Key = tuple[int, int]
-FEATURE = b'{"type":"Feature","geometry":%b,"properties":%b,"id":"%b"}'
+Own = tuple[mercantile.Tile, bytes]
+"""A tile, and the features of the objects that it alone has."""
 
 
 class Seams:
@@ -51,8 +53,9 @@ class Seams:
         """``joined``: objects made of several parts; ``beyond``: features that were a neighbour's; ``rims``: slivers
         left out; ``suppressed``: objects that a surer one stands for."""
         self._columns = 2**zoom
-        self._waiting: dict[Key, list[list[Member]]] = {}
-        self._ready: list[Group | tuple[mercantile.Tile, Whole]] = []
+        self._waiting: dict[tuple[Key, int], list[Member]] = {}
+        self._ready: list[Group | Own] = []
+        self._count = 0
         self._crowd = Crowd(suppression) if suppression else None
         self._last: Key = (0, 0)
 
@@ -68,33 +71,33 @@ class Seams:
         members: list[Member] = []
         if pieces is not None:
             self.counts["beyond"] += pieces.beyond
-            self._ready += [(tile, whole) for whole in pieces.inside]
-            members = [Member(tile, part, Group([])) for part in pieces.parts]
-            for member in members:
-                member.group.members.append(member)
+            if pieces.count:
+                self._ready.append((tile, pieces.inside))
+                self._count += pieces.count
+            for part in pieces.parts:
+                group = Group([])
+                member = Member(tile, part, group)
+                group.members.append(member)
+                members.append(member)
         touched = list(members)
-        for edge in range(4) if self.merge != "none" else ():
-            other = self._neighbour(key, edge)
-            if other == key or other not in known:
-                continue
-            touching = [member for member in members if member.part.inner[edge]]
-            if order_of(*other) < order_of(*key):
-                touched += self._meet(other, touching, OPPOSITE[edge])
-            elif touching:
-                self._waiting.setdefault(key, [[], [], [], []])[edge] = touching
-                for member in touching:
-                    member.group.root().waiting += 1
-        groups = {id(group): group for group in (member.group.root() for member in touched)}
-        self._ready += [group for group in groups.values() if group.waiting == 0]
+        if self.merge != "none":
+            for edge in range(4):
+                touched += self._look(key, edge, [member for member in members if member.part.inner[edge]], known)
+        if touched:
+            groups = {id(group): group for group in [member.group.root() for member in touched]}
+            whole = [group for group in groups.values() if not group.waiting]
+            self._ready += whole
+            self._count += len(whole)
 
     def take(self, all_of_them: bool = False) -> Features:
         """Objects that became whole since the last call, in degrees; a batch at a time unless ``all_of_them``."""
-        if len(self._ready) < BATCH and not all_of_them:
+        if self._count < BATCH and not all_of_them:
             return Features([])
-        ready, self._ready = self._ready, []
+        ready, self._ready, self._count = self._ready, [], 0
+        features = Features(self._blocks(ready))
         if self._crowd is None:
-            return Features(self._texts(ready))
-        self._crowd.add(self._held(ready))
+            return features
+        self._crowd.add(self._held(features))
         if not (all_of_them or self._crowd.grown):
             return Features([])
         found = self._crowd.release(None if all_of_them else self._future())
@@ -104,34 +107,31 @@ class Seams:
     @property
     def kept(self) -> int:
         """Tiles that something is remembered of."""
-        return len(self._waiting)
+        return len({key for key, _ in self._waiting})
 
-    def _texts(self, ready: list[Group | tuple[mercantile.Tile, Whole]]) -> list[bytes]:
+    def _blocks(self, ready: list[Group | Own]) -> list[bytes]:
         """The features of objects, in their order."""
         groups = [entry for entry in ready if isinstance(entry, Group)]
         objects = objects_of(groups, self.merge, self.provenance, self.counts)
         shapes = np.array([made[1] for made in objects if made is not None], dtype=object)
         geometries = iter(geometry_texts_of(shapes, self.zoom))
-        texts: list[bytes] = []
         made_of = iter(objects)
+        blocks: list[bytes] = []
         for entry in ready:
             if isinstance(entry, tuple):
-                tile, whole = entry
-                properties = _with_tile(whole.properties, tile) if self.provenance else whole.properties
-                texts.append(FEATURE % (whole.geometry, properties, name(tile, whole.index).encode()))
+                tile, block = entry
+                blocks.append(_with_tile(block, tile) if self.provenance else block)
             elif (made := next(made_of)) is not None and (geometry := next(geometries)) is not None:
-                texts.append(FEATURE % (geometry, orjson.dumps(made[2]), made[0].encode()))
-        return texts
+                blocks.append(FEATURE % (geometry, orjson.dumps(made[2]), made[0].encode()))
+        return blocks
 
-    def _held(self, ready: list[Group | tuple[mercantile.Tile, Whole]]) -> list[Held]:
-        """The same, with what suppression looks at."""
-        texts = self._texts(ready)
-        features = list(Features(texts))
-        shapes = shapes_of([orjson.dumps(feature["geometry"]) for feature in features], self.zoom)
-        told = [feature["properties"] for feature in features]
+    def _held(self, features: Features) -> list[Held]:
+        """Features, and what suppression looks at."""
+        told = list(features)
+        shapes = shapes_of([orjson.dumps(feature["geometry"]) for feature in told], self.zoom)
         return [
-            Held(text, shape, float(properties["confidence"]), properties.get("category"))
-            for text, shape, properties in zip(texts, shapes, told, strict=True)
+            Held(text, shape, float(feature["properties"]["confidence"]), feature["properties"].get("category"))
+            for text, shape, feature in zip(features.texts, shapes, told, strict=True)
         ]
 
     def _future(self) -> Future:
@@ -143,28 +143,36 @@ class Seams:
             ((x - 1) * UNITS, (band * BAND_ROWS - 1) * UNITS, np.inf, np.inf),
             (-np.inf, ((band + 1) * BAND_ROWS - 1) * UNITS, np.inf, np.inf),
         ]
-        waiting = [member for edges in self._waiting.values() for edge in edges for member in edge]
+        waiting = [member for members in self._waiting.values() for member in members]
         roots = {id(root): root for root in (member.group.root() for member in waiting)}
         members = [member for root in roots.values() for member in root.members]
         shapes = placed([member.part.seen for member in members], [member.tile for member in members])
         return Future(np.concatenate([np.array(boxes), shapely.bounds(shapes).reshape(-1, 4)]))
 
-    def _neighbour(self, key: Key, edge: int) -> Key:
-        across, down = STEPS[edge]
-        return (key[0] + across) % self._columns, key[1] + down
+    def _look(self, key: Key, edge: int, touching: list[Member], known: Container[Key]) -> list[Member]:
+        """See what a tile's parts at an edge make with those of the neighbour there.
 
-    def _meet(self, other: Key, after: list[Member], edge: int) -> list[Member]:
+        Returns:
+            The neighbour's, whose wait for this edge is over; none if its turn is still to come.
+        """
+        across, down = STEPS[edge]
+        other = ((key[0] + across) % self._columns, key[1] + down)
+        # In the order of tiles the north comes first, and in a row of bands the west: but for the antimeridian.
+        if edge == NORTH or (edge in (WEST, EAST) and other[0] < key[0]):
+            before = self._waiting.pop((other, OPPOSITE[edge]), None)
+            return self._meet(before, touching, OPPOSITE[edge]) if before else []
+        if touching and other != key and other in known:
+            self._waiting[key, edge] = touching
+            for member in touching:
+                member.group.root().waiting += 1
+        return []
+
+    def _meet(self, before: list[Member], after: list[Member], edge: int) -> list[Member]:
         """Join parts of a tile that came before with parts of the new one across ``edge``, as the first tile sees it.
 
         Returns:
-            Those of the first tile, whose wait for this edge is over.
+            Those of the first tile.
         """
-        waited = self._waiting.get(other)
-        if waited is None:
-            return []
-        before, waited[edge] = waited[edge], []
-        if not any(waited):
-            del self._waiting[other]
         for member in before:
             member.group.root().waiting -= 1
         for first, second in contacts(before, after, edge):
@@ -177,8 +185,13 @@ class Seams:
         return before
 
 
-def _with_tile(properties: bytes, tile: mercantile.Tile) -> bytes:
-    """Properties with the tile that they are of, before the ``confidence_max`` that was added to them."""
-    told = orjson.loads(properties)
-    last = {"confidence_max": told.pop("confidence_max")} if next(reversed(told)) == "confidence_max" else {}
-    return orjson.dumps({**told, "tiles": [named(tile)], **last})
+def _with_tile(block: bytes, tile: mercantile.Tile) -> bytes:
+    """Features with the tile that they are of, before the ``confidence_max`` that was added to them."""
+    texts = []
+    for text in block.split(SEPARATOR):
+        start, end = text.index(PROPERTIES) + len(PROPERTIES), text.rindex(b',"id":')
+        told = orjson.loads(text[start:end])
+        last = {"confidence_max": told.pop("confidence_max")} if next(reversed(told)) == "confidence_max" else {}
+        told.update(tiles=[named(tile)], **last)
+        texts.append(text[:start] + orjson.dumps(told) + text[end:])
+    return SEPARATOR.join(texts)

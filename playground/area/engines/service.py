@@ -16,8 +16,8 @@ import shapely
 from requests.adapters import HTTPAdapter
 
 from playground import answers, geo
+from playground.area.cutting import cut
 from playground.area.outcome import Job, Outcome
-from playground.area.parts import cut
 from playground.errors import RunError
 
 MOST = 64

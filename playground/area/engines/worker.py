@@ -11,11 +11,10 @@ from concurrent.futures import TimeoutError as StillWorkingError
 from typing import Any
 
 import mercantile
-import orjson
 
 from playground import answers
+from playground.area.cutting import cut_answers
 from playground.area.outcome import Job, Outcome, failed
-from playground.area.parts import Seen, cut_all
 from playground.errors import PlaygroundError, PredictorNotReadyError, SettingsError
 from playground.pipeline import format_prediction, limits_of, open_engine, tile_of_image
 from playground.predictor import PredictorSpec, ProcessPredictor
@@ -201,17 +200,11 @@ class TileWorker:
     def _cut(self, size: int, alike: Sequence[Predicted]) -> list[Outcome]:
         """The outcomes of tiles of one size: together, or one by one if that does not work."""
         padding = self._engine.padding
+        missing = [each.image.missing if each.image else () for each in alike]
         try:
+            tiles = [mercantile.Tile(each.job.x, each.job.y, self.zoom) for each in alike]
             given = [each.features for each in alike]
-            made = answers.normalize_all(given, answers.Frame(None, size, padding), self._options)
-            parsed: list[Any] = orjson.loads(b"[" + b",".join(text for answer in made for text in answer.texts) + b"]")
-            seen, start = [], 0
-            for each, answer in zip(alike, made, strict=True):
-                tile = mercantile.Tile(each.job.x, each.job.y, self.zoom)
-                found = parsed[start : start + len(answer.texts)]
-                seen.append(Seen(tile, found, each.image.missing if each.image else ()))
-                start += len(found)
-            cuts = cut_all(seen, size, padding)
+            cuts = cut_answers(given, tiles, missing, size, padding, options=self._options)
         except Exception as error:  # noqa: BLE001 - as above
             if len(alike) > 1:
                 return [outcome for each in alike for outcome in self._cut(size, [each])]
@@ -219,14 +212,14 @@ class TileWorker:
         return [
             Outcome(
                 each.job,
-                "ok" if answer.texts else "empty",
-                pieces.dumps() if answer.texts else None,
-                answer.report["features_out"],
+                "ok" if report["features_out"] else "empty",
+                pieces.dumps() if report["features_out"] else None,
+                report["features_out"],
                 each.seconds,
-                missing=tuple(shown.missing),
-                repairs=repairs_of(answer.report),
+                missing=tuple(without),
+                repairs=repairs_of(report),
             )
-            for each, shown, pieces, answer in zip(alike, seen, cuts, made, strict=True)
+            for each, without, (pieces, report) in zip(alike, missing, cuts, strict=True)
         ]
 
 

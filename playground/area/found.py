@@ -1,0 +1,120 @@
+"""What was found in the images of tiles, in units from each tile's corner, as tables of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import mercantile
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from playground import answers
+from playground.answers.shapes import exact_shapes
+from playground.answers.table import POINTS, POLYGONS, Layer
+from playground.area.world import UNITS, Shapes, WorldFrame
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+class Found:
+    """Features of several tiles, one behind the other.
+
+    Args:
+        placed: features, in pixels of the padded images; there are some.
+        ends: by tile, how many features are of it and of those before.
+        size: pixels along a tile's side.
+        padding: pixels added on each side.
+
+    Attributes:
+        images: by feature, the tile whose image shows it.
+        indices: by feature, its place among those of its tile.
+        bounds: by feature, (west, north, east, south).
+        areal: whether each is of polygons alone.
+        loose: whether each is of points, or of several kinds.
+    """
+
+    def __init__(self, placed: answers.Placed, ends: Sequence[int], size: int, padding: int) -> None:
+        self._placed = placed
+        counts = np.diff(ends, prepend=0)
+        self.images = np.repeat(np.arange(len(counts)), counts)
+        self.indices = np.arange(len(self.images)) - np.repeat(np.asarray(ends) - counts, counts)
+        # By place, the feature; those of which nothing is left are in no layer.
+        self._features = np.searchsorted(placed.kept, placed.owners)
+        unit = UNITS / size
+        self._layers = [
+            Layer(table.at(np.round((table.coords - padding) * unit)), places) for table, places in placed.layers
+        ]
+        count = len(self.images)
+        self.bounds = np.tile([np.inf, np.inf, -np.inf, -np.inf], (count, 1))
+        self.areal, self.loose = np.zeros(count, bool), np.zeros(count, bool)
+        for table, places in self._layers:
+            features, bounds = self._features[places], table.bounds()
+            if placed.collections:
+                np.minimum.at(self.bounds[:, :2], features, bounds[:, :2])
+                np.maximum.at(self.bounds[:, 2:], features, bounds[:, 2:])
+            else:
+                self.bounds[features] = bounds
+            self.areal[features] = table.kinds[0] in POLYGONS
+            self.loose[features] = table.kinds[0] in POINTS
+        mixed = np.isin(placed.kept, list(placed.collections)) if placed.collections else ~np.ones(count, bool)
+        self.loose |= mixed
+        self.areal &= ~mixed
+        self._mixed = set(np.flatnonzero(mixed).tolist())
+
+    def finished(self, chosen: BoolArray, tiles: Sequence[mercantile.Tile]) -> Iterator[tuple[int, bytes, bytes]]:
+        """(feature, its GeoJSON geometry in degrees, its properties) as results have them, in order.
+
+        Args:
+            chosen: which features; those of which nothing is left on the grid of degrees are left out.
+            tiles: of all images.
+        """
+        corners = np.array([(tile.x * UNITS, tile.y * UNITS) for tile in tiles], dtype=np.float64)
+        layers = []
+        for table, places in self._taken(chosen):
+            corner = corners[self.images[self._features[places]]]
+            layers.append(Layer(table.at(table.coords + np.repeat(corner, table.lengths, axis=0)), places))
+        if not layers:
+            return
+        geometries = answers.place_again(layers, WorldFrame.of(tiles[0].z), len(self._features))
+        told: Iterable[tuple[int, bytes | None]] = zip(self._features.tolist(), geometries, strict=True)
+        if self._mixed:
+            told = answers.collected(self._features.tolist(), geometries, self._mixed).items()
+        confidences = self._placed.confidences[self._placed.kept]
+        numbers = orjson.dumps(confidences, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
+        owners = self._placed.kept.tolist()
+        for feature, geometry in told:
+            if geometry is None:
+                continue
+            text = self._placed.properties[owners[feature]]
+            if owners[feature] in self._placed.names or b'"confidence_max":' in text:
+                properties = self.properties(feature)
+                properties.setdefault("confidence_max", properties["confidence"])
+                text = orjson.dumps(properties)
+            else:
+                text = b'%b,"confidence_max":%b}' % (text[:-1], numbers[feature])
+            yield feature, geometry, text
+
+    def properties(self, feature: int) -> dict[str, Any]:
+        """What is said about a feature."""
+        owner = int(self._placed.kept[feature])
+        properties: dict[str, Any] = orjson.loads(self._placed.properties[owner])
+        if owner in self._placed.names:  # the predictor's own number means something in its tile only
+            properties.setdefault("id", orjson.loads(self._placed.names[owner]))
+        return properties
+
+    def shapes(self, chosen: BoolArray) -> Shapes:
+        """The geometries of features of one kind each, in their order."""
+        shapes = np.empty(len(chosen), dtype=object)
+        for table, places in self._taken(chosen):
+            shapes[self._features[places]] = exact_shapes(table)
+        return shapes[chosen]
+
+    def _taken(self, chosen: BoolArray) -> Iterator[Layer]:
+        """The layers of some features."""
+        for table, places in self._layers:
+            mask = chosen[self._features[places]]
+            if mask.any():
+                yield Layer(table.take(mask), places[mask])
