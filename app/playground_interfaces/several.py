@@ -10,6 +10,7 @@ import mmap
 import os
 import socket
 import struct
+import sys
 import time
 from functools import partial
 
@@ -26,6 +27,8 @@ except ImportError:  # no Unix
 
 INDEX = struct.Struct("q")
 SINCE = struct.Struct("d")
+SIZES = 8
+"""Sizes of arrays that buffers are kept of."""
 ATTRIBUTES = ("image", "array", "valid")
 
 
@@ -44,6 +47,7 @@ class Several(object):
         self.workdir = workdir
         self.encode = encoder()
         self.memory = None
+        self.buffers = Buffers()
 
     def reply(self, request):
         """The head and the blobs of the answering frame."""
@@ -182,6 +186,7 @@ class Parts(object):
         self.wire = several.wire
         self.index = index
         self.asked = asked
+        self.buffers, self.lent = several.buffers, []
         self.sent = {}
         for kind, start in asked["parts"]:
             part = kinds[kind]
@@ -209,8 +214,13 @@ class Parts(object):
         found = self.sent.pop(name, None)
         if found is not None:
             self.read.append(name)
-            value = decode_part(*found)
-            return value.copy() if "shape" in found[0] else bytearray(value)
+            part, data = found
+            if "shape" not in part:
+                return bytearray(data)
+            buffer = self.buffers.take(len(data))
+            self.lent.append([buffer])
+            memoryview(buffer)[:] = data
+            return decode_part(part, buffer)
         if self.is_over:
             raise RuntimeError("%s was not read while the tile was predicted, and is not there any more" % name)
         self.read.append(name)
@@ -225,6 +235,37 @@ class Parts(object):
         self.is_over = True
         for name, (part, data) in self.sent.items():
             self.sent[name] = (part, bytearray(data))
+        for box in self.lent:
+            self.buffers.give(box)
+
+
+class Buffers(object):
+    """Memory for arrays, used again when the partner has let go of it.
+
+    Memory that is new, or that was given back and comes again, is filled with zeros by the kernel page by page, which
+    takes many times as long as what it is needed for.
+    """
+
+    def __init__(self):
+        self.free = {}
+        self.alone = holders([bytearray()])
+
+    def take(self, size):
+        """A bytearray of this size, with whatever is in it."""
+        free = self.free.get(size)
+        return free.pop() if free else bytearray(size)
+
+    def give(self, box):
+        """Take back what the list holds, if nobody else does: no array, and no view of one."""
+        if self.alone and holders(box) == self.alone:
+            if len(self.free) > SIZES:
+                self.free.clear()
+            self.free.setdefault(len(box[0]), []).append(box.pop())
+
+
+def holders(box):
+    """How many hold what the list holds; 0 where Python does not count them."""
+    return sys.getrefcount(box[0]) if hasattr(sys, "getrefcount") else 0
 
 
 def is_beyond(memory_mb):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Sequence
+import contextlib
+import gc
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from playground.predictor.results import read_result
 from playground.predictor.shared import LONGEST, Told
 from playground_interfaces import Tile
 
-MOST = 32
-"""Tiles in a frame: what a frame costs is shared by them."""
+MOST = 16
+"""Tiles in a frame: they share what it costs, and what was written first is in the processor's cache still when the
+other process reads it."""
 
 
 def attempt(function: Callable[..., Any], *args: Any) -> Any:
@@ -33,18 +37,34 @@ def most(seconds: float, left: int) -> int:
     return min(count, left) if left else count
 
 
+@contextlib.contextmanager
+def _one_collection() -> Iterator[None]:
+    """Let Python look for garbage once afterwards, not again and again among thousands of new lists."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 class Several:
     """Tiles, and their answers so far.
 
     Args:
         tiles: in the order of their answers.
         fit: raises for a tile that is not to be predicted; makes the parts that the partner reads.
+        longest: how long one may take, seconds.
     """
 
-    def __init__(self, tiles: Sequence[Tile], fit: Callable[[Tile], None]) -> None:
+    def __init__(self, tiles: Sequence[Tile], fit: Callable[[Tile], None], longest: float) -> None:
         self.answers: list[Any] = [None] * len(tiles)
         self._tiles = tiles
         self._fit = fit
+        self._longest = longest
+        self._began = time.monotonic()
         self._left = collections.deque(range(len(tiles)))
         self._frame: list[int] = []
         self._alone = 0
@@ -64,6 +84,11 @@ class Several:
                 self._frame.append(index)
         return [self._tiles[index] for index in self._frame]
 
+    def seconds(self, tile: Tile) -> float:
+        """How long a tile may take. Its deadline says that as if it were the first; it does not pay for others."""
+        deadline: float | None = getattr(tile, "deadline", None)
+        return self._longest if deadline is None else max(0.0, min(self._longest, deadline - self._began))
+
     @property
     def is_alone(self) -> bool:
         """Whether the tiles of this frame could not be predicted together."""
@@ -76,11 +101,12 @@ class Several:
             told: what came of it.
             waited: seconds until its turn.
         """
-        for index, answer, micros in zip(self._frame, told.answers, told.micros, strict=True):
-            timing = getattr(self._tiles[index], "timing", {})
-            timing["queue"] = waited
-            timing["predict"] = micros / 1e6
-            self.answers[index] = answer if isinstance(answer, Exception) else attempt(read_result, *answer)
+        with _one_collection():
+            for index, answer, micros in zip(self._frame, told.answers, told.micros, strict=False):
+                timing = getattr(self._tiles[index], "timing", {})
+                timing["queue"] = waited
+                timing["predict"] = micros / 1e6
+                self.answers[index] = answer if isinstance(answer, Exception) else attempt(read_result, *answer)
         left = self._frame[len(told.answers) :]
         self._alone = told.alone or max(0, self._alone - len(told.answers))
         if told.error is not None:

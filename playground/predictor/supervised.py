@@ -101,6 +101,7 @@ class ProcessPredictor(Stateful):
             self._supervisor.join(5)
         if self._nursery is not None:
             self._nursery.close()
+        self._frames = None
 
     def admitted(self) -> contextlib.AbstractContextManager[None]:
         return self._queue.admitted()
@@ -112,11 +113,14 @@ class ProcessPredictor(Stateful):
         return self._queue.seconds()
 
     def predict(self, tile: Tile) -> Any:
+        return self._predict_until(tile, getattr(tile, "deadline", None))
+
+    def _predict_until(self, tile: Tile, deadline: float | None) -> Any:
         self._poison.check(tile)
         with self._queue.admitted():
             for part in self._eager:  # made while another tile is predicted, not in this one's turn
                 load_part(tile, part)
-            deadline = getattr(tile, "deadline", None) or time.monotonic() + self.limits.predict_seconds
+            deadline = deadline or time.monotonic() + self.limits.predict_seconds
             request = Request(tile, deadline, alone=not self._batches or self._poison.is_suspect(tile))
             with self._queue.turn(request) as mine:
                 if mine:
@@ -131,12 +135,12 @@ class ProcessPredictor(Stateful):
         return read_result(*answer)
 
     def predict_several(self, tiles: Sequence[Tile]) -> list[Any]:
-        several = Several(tiles, self._fit)
+        several = Several(tiles, self._fit, self.limits.predict_seconds)
         try:
             with self._queue.admitted():
                 while frame := several.next(most(self._queue.seconds(), self._left())):
                     if len(frame) == 1 or not self._predictions:  # the first shows which parts the partner reads
-                        several.answer_first(attempt(self.predict, frame[0]))
+                        self._predict_first(several, frame)
                     else:
                         self._predict_frame(several, frame)
         except PredictorBusyError as error:
@@ -156,10 +160,8 @@ class ProcessPredictor(Stateful):
     def _predict_frame(self, several: Several, tiles: list[Tile]) -> None:
         """Wait for a turn, and hand tiles over in one frame."""
         asked = time.monotonic()
-        deadlines = [getattr(tile, "deadline", None) or asked + self.limits.predict_seconds for tile in tiles]
-        # A tile's deadline says how long it may take, not how long those before it may.
-        seconds = [max(0.0, min(deadline - asked, self.limits.predict_seconds)) for deadline in deadlines]
-        request = Request(Tile(""), max(deadlines))
+        seconds = [several.seconds(tile) for tile in tiles]
+        request = Request(Tile(""), asked + max(seconds))
         try:
             with self._queue.turn(request):
                 began = time.monotonic()
@@ -168,9 +170,14 @@ class ProcessPredictor(Stateful):
             several.answer_first(error)
         else:
             if told is None:
-                several.answer_first(attempt(self.predict, tiles[0]))
+                self._predict_first(several, tiles)
             else:
                 several.take(told, began - asked)
+
+    def _predict_first(self, several: Several, tiles: list[Tile]) -> None:
+        """Hand the first of the tiles over as if it were the only one."""
+        deadline = time.monotonic() + several.seconds(tiles[0])
+        several.answer_first(attempt(self._predict_until, tiles[0], deadline))
 
     def _hand_over_frame(self, request: Request, tiles: list[Tile], seconds: list[float], alone: bool) -> Told | None:
         """Predict tiles in one frame, as many as it takes; None if it cannot take any."""
