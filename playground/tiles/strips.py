@@ -23,7 +23,7 @@ from playground.fetching.tile import MAX_PIXELS
 from playground.imagery import Mask, Pixels
 from playground.mosaic import PLACES, Fill
 from playground.tiles.parts import Scratch, bands_of_jpeg, decode_rows
-from playground.tiles.strip import ROWS, Strip, StripName, whole, window
+from playground.tiles.strip import ROWS, WHOLE, WINDOW, Strip, StripName
 
 KEPT = 4
 """Strips: the one that is read, those at its sides, and one for somebody else."""
@@ -83,7 +83,8 @@ class Strips:
                 del self._strips[beside]
                 strip = None
             lacking = parts & ~(strip.known if strip is not None else beside.outside())
-            found += [beside.tile_at(row) for row in range(ROWS + 2) if lacking & whole(row)]
+            if lacking:
+                found += [beside.tile_at(row) for row, whole in enumerate(WHOLE) if lacking & whole]
         return found
 
     def read(
@@ -103,13 +104,15 @@ class Strips:
         parts = name.shown(tiles)
         around = name.around()
         west, strip, east = strips = [self._strip(beside) for beside in around]
-        for beside, each, joined in zip(around, strips, ((), ((west, strip),), ((strip, east),)), strict=True):
+        for beside, left, each in zip(around, (None, west, strip), strips, strict=True):
             lacking = parts & ~each.known
-            for row in range(ROWS + 2):
-                if lacking & whole(row) and (tile := beside.tile_at(row)) in encoded:
-                    self._add(each, row, lacking & whole(row), encoded[tile])
-                    for left, right in joined:
-                        left.join(right, parts & whole(row))
+            if not lacking:
+                continue
+            for row, whole in enumerate(WHOLE):
+                if lacking & whole and (tile := beside.tile_at(row)) in encoded:
+                    self._add(each, row, lacking & whole, encoded[tile])
+                    if left is not None:
+                        left.join(each, parts & whole)
         west.join(strip, parts)
         strip.join(east, parts)
         views = [self._view(strips, name.row_of(tile)) for tile in tiles]
@@ -136,55 +139,50 @@ class Strips:
     def _add(self, strip: Strip, row: int, parts: int, data: bytes | None) -> None:
         """Put in what is lacking of a row."""
         if data is None:
-            strip.missing |= whole(row) & ~strip.there
+            strip.missing |= WHOLE[row] & ~strip.there
             return
-        size = self._size(data)
-        rows = self.padding if parts == 1 << 2 * row else size
-        pixels = self._decode(data, size, rows) if size else None
-        if pixels is None or not strip.paste(row, parts, pixels, size):
-            strip.odd |= whole(row) & ~strip.there
+        found = self._decode(data, only_top=parts == 1 << 2 * row)
+        if found is None or not strip.paste(row, parts, *found):
+            strip.odd |= WHOLE[row] & ~strip.there
 
-    def _size(self, data: bytes) -> int:
-        """Pixels along the side of a tile that can be in a strip, else 0."""
+    def _decode(self, data: bytes, only_top: bool) -> tuple[Pixels, int] | None:
+        """The pixels of a tile, from its top to the last that is needed, or more, and its size; valid until the next.
+        None if it is broken, or does not fit in."""
+        if self._last is not None and self._last[0] == data:  # open sea is the same tile again and again
+            return self._last[1], self._last[1].shape[0]
+        self._last = None
         try:
             width, height = imagery.check_image(data, MAX_PIXELS)
-        except ImageError:
-            return 0
-        fits = 3 * (ROWS * width + 2 * self.padding) * (width + 2 * self.padding) <= self._cache_pixels
-        return width if width == height >= self.padding and fits else 0
-
-    def _decode(self, data: bytes, size: int, rows: int) -> Pixels | None:
-        """The first rows of a tile, or more; None if it is broken. Valid until the next."""
-        if self._last is not None and self._last[0] == data:  # open sea is the same tile again and again
-            return self._last[1]
-        self._last = None
-        self.decodes += 1
-        bands = bands_of_jpeg(data)
-        pixels = None if bands is None else decode_rows(data, bands, size, rows, self._scratch)
-        if pixels is None:
-            try:
-                pixels = imagery.decode(data)
-            except ImageError:
+            room = 3 * (ROWS * width + 2 * self.padding) * (width + 2 * self.padding)
+            if width != height or width < self.padding or room > self._cache_pixels:
                 return None
-        if pixels.shape[0] == size:
+            self.decodes += 1
+            bands = bands_of_jpeg(data)
+            rows = self.padding if only_top else width
+            pixels = None if bands is None else decode_rows(data, bands, width, rows, self._scratch)
+            if pixels is None:
+                pixels = imagery.decode(data)
+        except ImageError:
+            return None
+        if pixels.shape[0] == width:
             self._last = data, pixels
-        return pixels
+        return pixels, width
 
     def _view(self, strips: Sequence[Strip], row: int) -> View | None:
         strip = strips[1]
-        shown = window(row)
-        if strip.missing & whole(row):
+        shown = WINDOW[row]
+        if strip.missing & WHOLE[row]:
             return NO_IMAGERY
         for each in strips:
             known = each.there | each.missing | each.outside
             if known & shown != shown or (each.there & shown and not strip.alike(each)):
                 return None
-        if strip.there & whole(row) != whole(row):
+        if strip.there & WHOLE[row] != WHOLE[row]:
             return None
         pixels = strip.padded(row)
         if all(each.there & shown == shown for each in strips):
             return View(pixels, strip.size, self._all_valid(pixels.shape[0]))
-        nine = [(each, shown & whole(at)) for at in (row - 1, row, row + 1) for each in strips]
+        nine = [(each, shown & WHOLE[at]) for at in (row - 1, row, row + 1) for each in strips]
         present = [bool(each.there & parts) for each, parts in nine]
         return View(
             self._filled(pixels, present),
