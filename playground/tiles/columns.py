@@ -13,7 +13,8 @@ from playground.mosaic import neighbourhood
 from playground.sources.base import TileSource
 from playground.tiles.encoded import EncodedTiles, Fetched, told
 from playground.tiles.image import TileImage
-from playground.tiles.strips import NO_IMAGERY, StripName, Strips, View
+from playground.tiles.strip import StripName
+from playground.tiles.strips import NO_IMAGERY, Strips, View
 
 
 class Columns:

@@ -185,15 +185,21 @@ class TileEngine:
         Returns:
             what was begun, and was not under way before. Failures are told by ``get``, which then tries again.
         """
+        return self.prefetch_all([tile], deadline)
+
+    def prefetch_all(self, tiles: Iterable[mercantile.Tile], deadline: float | None = None) -> list[Future[Any]]:
+        """As ``prefetch``, of many tiles: what several of them show is looked for once."""
         if self.source.local:
             return []
-        started: Iterable[tuple[Future[Any], bool]]
-        if self.source.reads_padded(tile, self.padding):
-            started = [self._start_padded(tile, deadline)]
-        else:
-            others = dict.fromkeys(other for other in self._around(tile) if other is not None)
-            return self._encoded.start_new(others, deadline)
-        return [future for future, mine in started if mine]
+        begun: list[Future[Any]] = []
+        others: dict[mercantile.Tile, None] = {}
+        for tile in tiles:
+            if self.source.reads_padded(tile, self.padding):
+                future, mine = self._start_padded(tile, deadline)
+                begun += [future] if mine else []
+            else:
+                others.update((other, None) for other in self._around(tile) if other is not None)
+        return begun + self._encoded.start_new(others, deadline)
 
     def stats(self) -> EngineStats:
         """Counts since the engine was made."""
