@@ -37,7 +37,7 @@ class RunningService:
         """The readiness answer once the predictor is ready or has failed."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            pause(self.process, self.log)
+            self.pause()
             try:
                 told: dict[str, Any] = self.get("/readiness_check").json()
             except requests.ConnectionError:
@@ -45,6 +45,10 @@ class RunningService:
             if told["predictor"]["phase"] in ("ready", "busy", "failed"):
                 return told
         raise AssertionError(f"not loaded within {timeout} s:\n{self.log.read_text()}")
+
+    def pause(self) -> None:
+        """Leave the processors to the service, so long that nobody notices; fail if it has ended."""
+        pause(self.process, self.log)
 
     def stop(self) -> None:
         stop_all([self])
@@ -59,7 +63,7 @@ def stop_all(services: Sequence[RunningService]) -> None:
 
 
 def pause(process: subprocess.Popen[bytes], log: Path) -> None:
-    """Leave the processors to a service that starts, so long that nobody notices; fail if it ends instead."""
+    """As RunningService.pause, before there is one."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(0.02)
         raise AssertionError(log.read_text())
