@@ -42,6 +42,7 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/overhead/run.py
 	$(BIN)/python benchmarks/format/run.py
 	$(BIN)/python benchmarks/overload/run.py --seconds 20
+	$(BIN)/python benchmarks/batching/run.py
 	$(BIN)/python benchmarks/memory/run.py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
 	$(BIN)/python benchmarks/tiles/run.py

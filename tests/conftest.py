@@ -16,7 +16,7 @@ import mercantile
 import pytest
 from interpreters import interpreter
 from PIL import Image
-from service import RunningService, start_service
+from service import RunningService, start_service, stop_all
 
 from playground.predictor import Limits, PredictorSpec, ProcessPredictor
 from playground.sources.mbtiles import write_mbtiles
@@ -159,5 +159,4 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
         return started[-1]
 
     yield start
-    for service in started:
-        service.stop()
+    stop_all(started)

@@ -103,9 +103,10 @@ def check_answer(given_features, frame, options=CONFIGURED[0]):
 nasty = settings(derandomize=True, deadline=None)
 
 
+@pytest.mark.parametrize("examples", [150, pytest.param(1000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("number", MIXES, ids=["near", "pixel", "hair", "odd"])
-def test_every_answer_is_valid_and_accounted_for(number):
-    @settings(nasty, max_examples=500)
+def test_every_answer_is_valid_and_accounted_for(number, examples):
+    @settings(nasty, max_examples=examples)
     @given(st.lists(features(number), max_size=4), st.sampled_from(FRAMES), st.sampled_from(CONFIGURED))
     def check_any(given_features, frame, options):
         check_answer(given_features, frame, options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -175,3 +176,40 @@ def test_a_full_disk_is_said(source: Path, tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
     assert (tmp_path / "a.geojson.journal").exists()
     assert not (tmp_path / "a.geojson").exists()
+
+
+@pytest.mark.parametrize("when", ["at once", "while its predictors load"])
+def test_a_run_that_is_killed_leaves_no_process(source: Path, tmp_path: Path, when: str) -> None:
+    arguments = command(source, tmp_path / "a.geojson", predictor="gated:NeverLoads")
+    with subprocess.Popen(arguments, cwd=PREDICTORS, stderr=subprocess.DEVNULL) as process:
+        run = psutil.Process(process.pid)
+        started: list[psutil.Process] = []
+        while len(started) < (1 if when == "at once" else 5):  # who forks, two workers, their predictors
+            started = run.children(recursive=True)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.01)
+                pytest.fail("it ended before")
+        process.send_signal(signal.SIGKILL)
+    _, left = psutil.wait_procs(started, 10)
+    for each in left:
+        each.kill()
+    assert not left
+
+
+def test_workers_come_back_when_the_process_that_forks_them_is_killed(
+    source: Path, wanted: bytes, tmp_path: Path
+) -> None:
+    plan, spec = plan_and_spec(source, "blobs:Slow", pause=0.01)
+    engine = LocalEngine(spec, 2, SIDE * SIDE)
+    killed = []
+
+    def kill_it(run: AreaRun) -> None:
+        if run.report.predicted and not killed:
+            killed.append(engine._forks)
+            os.kill(engine._forks._process.pid, signal.SIGKILL)
+
+    run = AreaRun(plan, lambda _: engine, tmp_path / "journal", observe=kill_it)
+    assert list(run) == json.loads(wanted)["features"]
+    assert run.report.whole
+    assert killed
+    run.close()

@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 import requests
 import rfc7946
+from click.testing import CliRunner
 from conftest import PREDICTORS
 from PIL import Image
 from service import serving
+
+from playground.commands import COMMANDS, main
 
 PLAYGROUND = str(Path(sys.executable).parent / "playground")
 BYTES = ("--predictor", "readers:Bytes")
@@ -41,10 +44,11 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_help_and_version():
-    for arguments in (["--help"], ["-h"], ["generate", "-h"], ["serve", "-h"], ["predict", "-h"], ["demo", "-h"]):
-        told = playground(*arguments)
-        assert told.returncode == 0
+    for arguments in (["--help"], ["-h"], *([name, "-h"] for name in COMMANDS)):
+        told = CliRunner().invoke(main, arguments, prog_name="playground")
+        assert told.exit_code == 0
         assert "Usage: playground" in told.stdout
+    assert "Usage: playground run" in playground("run", "--help").stdout
     assert playground("--version").stdout.startswith("playground, version ")
 
 
@@ -94,11 +98,20 @@ def test_predict_a_tile_and_a_place(project, imagery_file):
         (["no-such-command"], 2, "No such command"),
     ],
 )
-def test_what_is_wrong_is_said_without_a_traceback(arguments, status, words):
-    told = playground(*arguments)
-    assert told.returncode == status, told.stderr
+def test_what_is_wrong_is_said_without_a_traceback(arguments, status, words, monkeypatch):
+    monkeypatch.chdir(PREDICTORS)
+    told = CliRunner().invoke(main, arguments, prog_name="playground")
+    assert told.exit_code == status, told.stderr
+    assert isinstance(told.exception, SystemExit)
     assert told.stdout == ""
     assert words in " ".join(told.stderr.split())
+    assert "Traceback" not in told.stderr
+
+
+def test_what_is_wrong_is_said_by_the_command(tmp_path):
+    told = playground("predict", "3/5/4", *BYTES, "--zoom", "99", cwd=tmp_path)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "from 0 to 30" in told.stderr
     assert "Traceback" not in told.stderr
 
 

@@ -106,6 +106,7 @@ def test_format_rounds_to_two_decimals_and_keeps_holes_points_boxes_and_properti
         assert 0 <= confidence <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reader", ["Pillow", "OpenCV", "Array"])
 def test_partners_read_the_image_in_their_own_environment(reader, start_predictor, partner_python, tmp_path):
     Image.new("RGB", (16, 12), (250, 100, 7)).save(tmp_path / "tile.png")

@@ -74,6 +74,7 @@ def test_a_service_that_cannot_start_says_why(tmp_path):
     assert "the flux is off" in caught.value.hint
 
 
+@pytest.mark.slow
 def test_the_partners_python_is_made_once_and_holds_what_was_asked(tmp_path):
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("# nothing but Python\n")

@@ -66,26 +66,33 @@ def start(request: pytest.FixtureRequest, tmp_path: Path):
     return run
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "app/__init__.py",
-        "app.py",
-        "app_utils.py",
-        "app_utils/__init__.py",
-        "flask.py",
-        "json.py",
-        "yaml/__init__.py",
-        "numpy.py",
-        "pathlib.py",
-        "ssl.py",
-        "gunicorn/__init__.py",
-        "playground/__init__.py",
-        "playground_interfaces/__init__.py",
-        "sitecustomize.py",
-    ],
-)
-def test_partners_files_do_not_hide_ours(start, name: str):
+HIDING = [
+    "app/__init__.py",
+    "app.py",
+    "app_utils.py",
+    "app_utils/__init__.py",
+    "flask.py",
+    "json.py",
+    "yaml/__init__.py",
+    "numpy.py",
+    "pathlib.py",
+    "ssl.py",
+    "gunicorn/__init__.py",
+    "playground/__init__.py",
+    "playground_interfaces/__init__.py",
+    "sitecustomize.py",
+]
+"""Files of a partner that bear names of modules which the server needs."""
+
+
+@pytest.mark.parametrize("kind", ["modules", "packages"])
+def test_partners_files_do_not_hide_ours(start, kind: str):
+    start(*[name for name in HIDING if name.endswith("__init__.py") == (kind == "packages")])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HIDING)
+def test_one_file_of_a_partner_does_not_hide_ours(start, name: str):
     start(name)
 
 

@@ -38,6 +38,7 @@ def scrape_until(service, key, value):
     deadline = time.monotonic() + 20
     while (found := scrape(service)).get(key) != value:
         assert time.monotonic() < deadline, (key, value, found.get(key))
+        service.pause()
     return found
 
 
@@ -171,7 +172,7 @@ def test_a_worker_that_dies_takes_no_count_with_it(service):
     booted = [line["process"] for line in lines_of(service.log) if "Booting worker" in line["message"]]
     os.kill(booted[0], signal.SIGKILL)
     while sum("Booting worker" in line["message"] for line in lines_of(service.log)) < 3:
-        assert service.process.poll() is None
+        service.pause()
     found = scrape_until(service, ("playground_predictor_ready",), 2)
     assert predictions(found) == before
     assert found["playground_workers",] == 2
@@ -187,7 +188,7 @@ def test_the_folder_goes_with_the_server(serve):
     assert b"PROMETHEUS" not in environ  # what the partner counts is not ours
     service.process.send_signal(signal.SIGHUP)
     while "Worker exiting" not in service.log.read_text():
-        assert service.process.poll() is None
+        service.pause()
     assert service.post(data=png(), headers=IMAGE).status_code == 200
     assert predictions(scrape(service)) == {"ok": 1}
     service.stop()

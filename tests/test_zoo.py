@@ -49,12 +49,13 @@ class Kind:
     environ: tuple[tuple[str, str], ...] = ()
 
 
+HANGS = (("TIMEOUT", "20"), ("PREDICT_TIMEOUT", "1"))
 KINDS = {
     "Raises": Kind((500, 500, 500), "ValueError: weights are corrupt"),
     "Rejects": Kind((422, 422, 422), "too cloudy"),
     "ExitsPolitely": Kind((500, 500, 500), "SystemExit: good bye"),
-    "SleepsForEver": Kind((504, 504, 422), "longer than the deadline", 2, 3, (("TIMEOUT", "2"),)),
-    "SpinsHoldingTheGIL": Kind((504, 504, 422), "longer than the deadline", 2, 3, (("TIMEOUT", "2"),)),
+    "SleepsForEver": Kind((504, 504, 422), "longer than the deadline", 2, 3, HANGS),
+    "SpinsHoldingTheGIL": Kind((504, 504, 422), "longer than the deadline", 2, 3, HANGS),
     "Segfaults": Kind((500, 500, 422), "was ended by SIGSEGV", 2),
     "IsKilled": Kind((500, 500, 422), "was ended by SIGKILL", 2),
     "ExitsAtOnce": Kind((500, 500, 422), "exited with status 7", 2),

@@ -7,6 +7,7 @@ other end of the socket (``playground/predictor/``).
 import importlib
 import importlib.util
 import os
+import select
 import socket
 import sys
 import time
@@ -50,6 +51,8 @@ def main(descriptor):
     sock.set_inheritable(False)
     wire = Wire(sock)
     die_with_parent()
+    if is_alone(sock):
+        return
     prepare()
     try:
         request, _ = wire.receive()
@@ -101,6 +104,13 @@ def die_with_parent(number=9):
         ctypes.CDLL(None).prctl(1, number)  # PR_SET_PDEATHSIG
     except Exception:  # no ctypes or no prctl: the closed socket ends an idle process all the same
         return
+
+
+def is_alone(sock):
+    """Whether the other end of a socket is closed: its process was gone before this one could ask to end with it."""
+    poll = select.poll()
+    poll.register(sock, 0)
+    return bool(poll.poll(0))
 
 
 def load(wire, request):

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from playground.commands.console import complain
 from playground.errors import PlaygroundError
 from playground.registry import load
 from playground.version import __version__
@@ -50,6 +49,8 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except PlaygroundError as error:
+            from playground.commands.console import complain  # noqa: PLC0415 - rich takes half of the start
+
             complain(error)
             ctx.exit(1)
 

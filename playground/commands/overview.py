@@ -11,8 +11,6 @@ from typing import Any
 
 import click
 
-from playground.area.page import Words
-from playground.area.picture import Picture
 from playground.area.running import AreaRun
 from playground.fetching.policy import FetchPolicy
 from playground.settings import RunningSettings, load_running
@@ -36,6 +34,8 @@ class Overview:
     """
 
     def __init__(self, path: Path, run: AreaRun, tiles: str | None, settings: RunningSettings | None) -> None:
+        from playground.area.picture import Picture  # noqa: PLC0415 - only for those who draw
+
         self._path = path
         self._run = run
         settings = settings or load_running(None, {**NOWHERE, **os.environ})
@@ -51,6 +51,8 @@ class Overview:
         Raises:
             RunError: it cannot be written.
         """
+        from playground.area.page import Words  # noqa: PLC0415 - as above
+
         run = self._run
         about = run.plan.about
         report = run.report

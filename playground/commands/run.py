@@ -14,12 +14,10 @@ from typing import Any
 
 import click
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from playground.area import outputs
 from playground.area.aoi import BBOX, SOURCE, read_area
 from playground.area.engines import ENGINES, Engine
-from playground.area.engines.service import ServiceEngine, describe_service
 from playground.area.local import about_of, dask_engine, local_engine, source_info, worker_spec
 from playground.area.running import AreaRun, Plan
 from playground.area.seams import MERGES, merge_named
@@ -104,6 +102,8 @@ def run(
         make: Callable[[int], Engine]
         settings = None
         if service is not None:
+            from playground.area.engines.service import describe_service  # noqa: PLC0415 - requests takes long
+
             zoom, about = describe_service(service, options["zoom"])
             where = read_area(area)
             make = functools.partial(_service_engine, service, zoom, workers)
@@ -152,7 +152,9 @@ def _engine_named(engine: str | None, service: str | None, scheduler: str | None
     return engine
 
 
-def _service_engine(url: str, zoom: int, most: int | None, _total: int) -> ServiceEngine:
+def _service_engine(url: str, zoom: int, most: int | None, _total: int) -> Engine:
+    from playground.area.engines.service import ServiceEngine  # noqa: PLC0415 - requests takes long
+
     return ServiceEngine(url, zoom, most)
 
 
@@ -220,6 +222,14 @@ def _watch() -> Iterator[Any]:
 
         yield say
         return
+    from rich.progress import (  # noqa: PLC0415 - only for a terminal
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[words]}"), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("tiles", total=None, words="loading")

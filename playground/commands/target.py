@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import click
 
 from playground.settings import RunningSettings, ServiceSettings, load_running, load_service
-from playground.wrap.render import render_runtime
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -63,6 +62,8 @@ class Target:
             config = self.context / "app.yaml" if self.context else None
             if self.settings is not None:
                 config = Path(scratch) / "app.yaml"
+                from playground.wrap.render import render_runtime  # noqa: PLC0415 - only for a service.yaml
+
                 config.write_bytes(render_runtime(self.settings)["app.yaml"])
             return load_running(config, self.environ)
 

@@ -6,7 +6,6 @@ import concurrent.futures
 import os
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
@@ -147,6 +146,8 @@ class Client:
         loop = Loop()
         breakers: dict[Host, Breaker] = {}
         new_breaker = partial(Breaker, self.policy.breaker_failures, self.policy.breaker_seconds)
+        import urllib.request  # noqa: PLC0415 - takes long, and files need no client
+
         proxies = urllib.request.getproxies_environment() if self.policy.use_proxy else {}
 
         def proxy_for(url: str) -> str:

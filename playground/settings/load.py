@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from playground.errors import SettingsError
 from playground.settings.description import BlockError
@@ -26,7 +26,9 @@ from playground.settings.fields import (
 )
 from playground.settings.kinds import Hidden, Number, Text, Whole
 from playground.settings.several import read_several
-from playground.settings.yaml_lines import Entry, load_entries
+
+if TYPE_CHECKING:
+    from playground.settings.yaml_lines import Entry
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def load_service(path: Path, rules: Sequence[Rule] = ()) -> ServiceSettings:
     problems: list[str] = []
     values: dict[str, Any] = {}
     lines: dict[str, int] = {}
-    for entry in _flat(load_entries(path), "resources", path, problems):
+    for entry in _flat(_entries(path), "resources", path, problems):
         place = f"{path}:{entry.line}: {entry.key}"
         lines[entry.key] = entry.line
         if entry.key == "PROJECT_NAME":
@@ -107,7 +109,7 @@ def load_running(config_path: Path | None, environ: Mapping[str, str]) -> Runnin
     values: dict[str, Any] = {}
     given: set[str] = set()
     where = f"{config_path} and the environment" if config_path else "the environment"
-    entries = _flat(load_entries(config_path), "env_variables", config_path, problems) if config_path else ()
+    entries = _flat(_entries(config_path), "env_variables", config_path, problems) if config_path else ()
     by_key = {entry.key: entry for entry in entries}
     for key, (attribute, definition) in known.items():
         flat, variable = by_key.get(key), by_key.get(f"env_variables.{definition.env}")
@@ -171,6 +173,12 @@ def read_setting(key: str, environ: Mapping[str, str], default: object) -> objec
     except ValueError:
         problem = f"environment variable {definition.env}: found {text}, allowed: {definition.allowed}"
         raise SettingsError(problem, problems=(problem,)) from None
+
+
+def _entries(path: Path) -> tuple[Entry, ...]:
+    from playground.settings.yaml_lines import load_entries  # noqa: PLC0415 - YAML is not for those who read no file
+
+    return load_entries(path)
 
 
 def _flat(entries: Iterable[Entry], opened: str, path: Path, problems: list[str]) -> Iterator[Entry]:

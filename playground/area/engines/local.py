@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import json
 import pickle
 import socket
 import subprocess
-import sys
 from multiprocessing.connection import Connection, wait
 from typing import cast
 
 import msgspec
 
 from playground.area.cover import BAND_ROWS
+from playground.area.engines.forks import Fork, Forks
 from playground.area.engines.worker import WorkerSpec
 from playground.area.outcome import Job, Outcome
 from playground.errors import PredictorCrashedError, PredictorNotReadyError
+from playground.sources import SOURCES, kind_of
 
-START = """\
-import json, sys
-sys.path[:] = json.loads(sys.argv[1])
-from playground.area.engines.process import main
-main(int(sys.argv[2]))
-"""
-"""Our path by argument, not by PYTHONPATH: that would reach the partner's interpreter, too."""
 CHUNK = 256
 """Consecutive tiles that one worker gets: the more, the fewer tiles are decoded by two of them. Whole columns of a full
 band, for the same reason."""
@@ -38,7 +32,7 @@ _decode_outcomes = msgspec.msgpack.Decoder(list[Outcome]).decode
 
 @dataclasses.dataclass
 class _Worker:
-    process: subprocess.Popen[bytes]
+    process: Fork
     pipe: Connection
     jobs: dict[int, Job] = dataclasses.field(default_factory=dict)
     ready: bool = False
@@ -58,6 +52,7 @@ class LocalEngine:
         self._count = max(1, workers)
         self._left = total
         self._workers: list[_Worker] = []
+        self._forks: Forks | None = None
         self._deaths = 0
         self._outbox: list[Outcome] = []
 
@@ -67,6 +62,8 @@ class LocalEngine:
             self._receive(1.0)
 
     def room(self) -> int:
+        if not any(worker.ready for worker in self._workers):  # all were lost at once, and nobody waits for outcomes
+            self._receive(0)
         if self._shortest() is None:
             return 0
         share = min(CHUNK, self._left // (2 * self._count))
@@ -97,18 +94,25 @@ class LocalEngine:
                 worker.process.kill()
                 worker.process.wait()
         self._workers = []
+        if self._forks is not None:
+            self._forks.close()
+            self._forks = None
 
     def _launch(self) -> _Worker:
+        if self._forks is None or self._forks.is_gone():
+            self._forks = Forks(*self._source_module())
         ours, theirs = socket.socketpair()
         with theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-c", START, json.dumps(sys.path), str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-            )
+            process = self._forks.fork(theirs.fileno())
         pipe = Connection(ours.detach())
-        pipe.send_bytes(pickle.dumps(self._spec))
+        with contextlib.suppress(OSError):  # it is gone already; whoever reads is told
+            pipe.send_bytes(pickle.dumps(self._spec))
         return _Worker(process, pipe)
+
+    def _source_module(self) -> list[str]:
+        """Where the tile source lives."""
+        kind = kind_of(self._spec.settings.tiles or "")
+        return [SOURCES[kind].target.partition(":")[0]] if kind else []
 
     def _shortest(self) -> _Worker | None:
         """The worker that needs jobs most; None if all have enough."""

@@ -1,29 +1,79 @@
-"""A worker as a process of its own."""
+"""A worker as a process of its own, and the process that forks workers (``forks.py`` asks it to)."""
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import importlib
+import os
 import pickle
 import signal
+import socket
+import time
 from collections import deque
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 
 import msgspec
 
+from playground.area.engines.forks import ANSWER, REQUEST, STILL_RUNNING
 from playground.area.engines.worker import TileWorker
 from playground.area.outcome import Job
 from playground.errors import PlaygroundError
-from playground_interfaces.loop import die_with_parent
+from playground_interfaces.loop import die_with_parent, is_alone
 
 GARBAGE = 50_000
 """Objects made until garbage is looked for: features of 32 tiles are many, and none of them is part of a cycle."""
 
 
-def main(descriptor: int) -> None:
-    """A worker process: jobs come in through a socket, outcomes go out; it ends with the socket."""
+def main(descriptor: int, modules: Sequence[str] = ()) -> None:
+    """Import modules, then fork workers until nobody asks for one any more; in each of them, work."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the run, which then closes the socket
-    die_with_parent()  # a run that is ended at once closes nothing, and a worker that loads a model does not listen
-    pipe = Connection(descriptor)
+    die_with_parent()  # a run that is ended at once closes nothing
+    for module in modules:
+        with contextlib.suppress(ImportError):  # the worker that needs it says so
+            importlib.import_module(module)
+    gc.freeze()  # a collection would write to every object, and so copy it
+    with socket.socket(fileno=descriptor) as control:
+        worker = _serve(control)
+    if worker is not None:
+        die_with_parent()  # who loads a model does not listen
+        with socket.socket(fileno=worker) as run:
+            if not is_alone(run):
+                _work(Connection(run.detach()))
+
+
+def _serve(control: socket.socket) -> int | None:
+    """Do what is asked for; in a fork, the descriptor of its socket."""
+    while True:
+        request, descriptors, _, _ = socket.recv_fds(control, REQUEST.size, 1)
+        if not request:
+            return None
+        kind, pid, milliseconds = REQUEST.unpack(request)
+        if kind == b"w":
+            answer = _end_of(pid, milliseconds / 1000)
+        else:
+            answer = os.fork()
+            if answer == 0:
+                return descriptors[0]
+            os.close(descriptors[0])
+        control.sendall(ANSWER.pack(answer))
+
+
+def _end_of(pid: int, seconds: float) -> int:
+    """The exit status of a fork, or STILL_RUNNING."""
+    until = time.monotonic() + seconds
+    while True:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() >= until:
+            return STILL_RUNNING
+        time.sleep(0.005)
+
+
+def _work(pipe: Connection) -> None:
+    """A worker: jobs come in, outcomes go out, until the other end is closed."""
     encode, decode = msgspec.msgpack.encode, msgspec.msgpack.Decoder(list[Job]).decode
     jobs: deque[Job] = deque()
 
