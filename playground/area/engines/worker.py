@@ -233,7 +233,10 @@ def _predicted(job: Job, image: TileImage, result: Any, seconds: float) -> Predi
 
 
 def _next(begun: deque[Begun], many: int) -> list[Job]:
-    """The first jobs whose tiles are there, so that one slow answer holds up nobody; the first of all if none is."""
+    """The first jobs whose tiles are there, so that one slow answer holds up nobody; the first of all if none is.
+
+    Whole columns, if that leaves half as many as there might be: a column that is cut is decoded twice where it is cut.
+    """
     ready: list[Job] = []
     later: list[Begun] = []
     while begun and len(ready) < many:
@@ -243,7 +246,14 @@ def _next(begun: deque[Begun], many: int) -> list[Job]:
         else:
             later.append((job, fetching))
     begun.extendleft(reversed(later))
-    return ready or [begun.popleft()[0]]
+    if not ready:
+        return [begun.popleft()[0]]
+    if begun and begun[0][0].x == ready[-1].x:
+        whole = next((end for end in range(len(ready) - 1, many // 2, -1) if ready[end - 1].x != ready[end].x), None)
+        if whole is not None:
+            begun.extendleft((job, []) for job in reversed(ready[whole:]))
+            del ready[whole:]
+    return ready
 
 
 def repairs_of(report: dict[str, Any]) -> dict[str, int]:
