@@ -17,6 +17,11 @@ def contacts(before: list[Member], after: list[Member], edge: int) -> Iterator[t
     """Parts of two sides that touch along the edge, in the order of the edge."""
     if not before or not after:
         return
+    if len(before) == len(after) == 1:  # nearly all: nothing to sort
+        here, there = before[0].part.inner[edge], after[0].part.inner[OPPOSITE[edge]]
+        if any(low <= end and start <= high for low, high in here for start, end in there):
+            yield before[0], after[0]
+        return
     firsts = sorted((run, place) for place, member in enumerate(before) for run in member.part.inner[edge])
     seconds = sorted((run, place) for place, member in enumerate(after) for run in member.part.inner[OPPOSITE[edge]])
     start = 0

@@ -14,7 +14,7 @@ import shapely
 from playground.area.cover import order_of
 from playground.area.parts import Part, are_boxes, name, to_global
 from playground.area.parts import same_dimension as polygons_of
-from playground.area.splice import spliced
+from playground.area.splice import IntArray, spliced
 from playground.area.world import UNITS, Shapes
 from playground.errors import SettingsError
 
@@ -88,23 +88,16 @@ def objects_of(groups: Sequence[Group], merge: Merge, provenance: bool, counts: 
         provenance: write the tiles that an object comes from into its property ``tiles``.
         counts: ``joined``, ``beyond`` and ``rims`` are added to it.
     """
-    teams = [
-        sorted(group.members, key=lambda member: (order_of(member.tile.x, member.tile.y), member.part.index))
-        for group in groups
-    ]
+    teams = [sorted(group.members, key=_order) if len(group.members) > 1 else group.members for group in groups]
     members = [member for team in teams for member in team]
     own = placed([member.part.own for member in members], [member.tile for member in members])
     areas, bounds = shapely.area(own).tolist(), shapely.bounds(own)
-    ends = np.cumsum([len(team) for team in teams])
-    spans = [slice(int(end) - len(team), int(end)) for end, team in zip(ends, teams, strict=True)]
+    counts_of = np.array([len(team) for team in teams], dtype=np.int64)
+    ends = np.cumsum(counts_of)
+    spans = [slice(end - len(team), end) for end, team in zip(ends.tolist(), teams, strict=True)]
     together = merge in ("union", "none")
-    united = dict(
-        zip(
-            many := [index for index, team in enumerate(teams) if together and len(team) > 1],
-            _united([own[spans[index]] for index in many]),
-            strict=True,
-        )
-    )
+    many = np.flatnonzero(counts_of > 1) if together else np.empty(0, np.int64)
+    united = dict(zip(many.tolist(), _united(own, (ends - counts_of)[many], counts_of[many]), strict=True))
     found: list[Found | None] = []
     for index, (team, span) in enumerate(zip(teams, spans, strict=True)):
         first = team[0].part
@@ -176,18 +169,23 @@ def _mean(values: list[float], weights: list[float]) -> float:
     return float(np.sum(np.array(values) * shares) / np.sum(shares))
 
 
-def _united(teams: list[Shapes]) -> Shapes:
-    """The unions of shapes that belong together; those of as many parts in one call."""
-    united = np.empty(len(teams), dtype=object)
-    counts = np.array([len(team) for team in teams])
+def _order(member: Member) -> tuple[tuple[int, int, int], int]:
+    return order_of(member.tile.x, member.tile.y), member.part.index
+
+
+def _united(shapes: Shapes, starts: IntArray, counts: IntArray) -> Shapes:
+    """The unions of shapes that belong together, each of so many from one on; those of as many in one call."""
+    united = np.full(len(starts), None, dtype=object)
     twos = np.flatnonzero(counts == 2)
-    if len(twos):
-        united[twos] = spliced(np.stack([teams[index] for index in twos.tolist()]))
+    united[twos] = spliced(shapes[starts[twos, None] + np.arange(2)])
     left = np.flatnonzero(shapely.is_missing(united))
+    linear = np.zeros(len(united), bool)
     for count in sorted(set(counts[left].tolist())):
         these = left[counts[left] == count]
-        united[these] = shapely.union_all(np.stack([teams[index] for index in these]), axis=1)
-    lines = np.array([bool((shapely.get_dimensions(teams[index]) == 1).all()) for index in left.tolist()], dtype=bool)
+        teams = shapes[starts[these, None] + np.arange(count)]
+        united[these] = shapely.union_all(teams, axis=1)
+        linear[these] = (shapely.get_dimensions(teams) == 1).all(axis=1)
+    lines = linear[left]
     united[left[lines]] = shapely.line_merge(united[left[lines]])
     wholes = united[left[~lines]]
     # Where edges were cut, vertices are left on straight lines.

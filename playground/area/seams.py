@@ -29,8 +29,8 @@ BATCH = 500
 """Objects projected at once."""
 
 Key = tuple[int, int]
-Own = tuple[mercantile.Tile, bytes]
-"""A tile, and the features of the objects that it alone has."""
+Own = tuple[mercantile.Tile, bytes, int]
+"""A tile, the features of the objects that it alone has, and how many they are."""
 
 
 class Seams:
@@ -72,17 +72,19 @@ class Seams:
         if pieces is not None:
             self.counts["beyond"] += pieces.beyond
             if pieces.count:
-                self._ready.append((tile, pieces.inside))
+                self._ready.append((tile, pieces.inside, pieces.count))
                 self._count += pieces.count
             for part in pieces.parts:
                 group = Group([])
                 member = Member(tile, part, group)
                 group.members.append(member)
                 members.append(member)
-        touched = list(members)
+        touched = members
         if self.merge != "none":
             for edge in range(4):
-                touched += self._look(key, edge, [member for member in members if member.part.inner[edge]], known)
+                touching = [member for member in members if member.part.inner[edge]]
+                if before := self._look(key, edge, touching, known):
+                    touched = touched + before
         if touched:
             groups = {id(group): group for group in [member.group.root() for member in touched]}
             whole = [group for group in groups.values() if not group.waiting]
@@ -94,7 +96,7 @@ class Seams:
         if self._count < BATCH and not all_of_them:
             return Features([])
         ready, self._ready, self._count = self._ready, [], 0
-        features = Features(self._blocks(ready))
+        features = self._features(ready)
         if self._crowd is None:
             return features
         self._crowd.add(self._held(features))
@@ -109,7 +111,7 @@ class Seams:
         """Tiles that something is remembered of."""
         return len({key for key, _ in self._waiting})
 
-    def _blocks(self, ready: list[Group | Own]) -> list[bytes]:
+    def _features(self, ready: list[Group | Own]) -> Features:
         """The features of objects, in their order."""
         groups = [entry for entry in ready if isinstance(entry, Group)]
         objects = objects_of(groups, self.merge, self.provenance, self.counts)
@@ -117,13 +119,16 @@ class Seams:
         geometries = iter(geometry_texts_of(shapes, self.zoom))
         made_of = iter(objects)
         blocks: list[bytes] = []
+        count = 0
         for entry in ready:
             if isinstance(entry, tuple):
-                tile, block = entry
+                tile, block, several = entry
+                count += several
                 blocks.append(_with_tile(block, tile) if self.provenance else block)
             elif (made := next(made_of)) is not None and (geometry := next(geometries)) is not None:
+                count += 1
                 blocks.append(FEATURE % (geometry, orjson.dumps(made[2]), made[0].encode()))
-        return blocks
+        return Features(blocks, count)
 
     def _held(self, features: Features) -> list[Held]:
         """Features, and what suppression looks at."""
