@@ -115,6 +115,8 @@ class Seams:
         """The features of objects, in their order."""
         groups = [entry for entry in ready if isinstance(entry, Group)]
         objects = objects_of(groups, self.merge, self.provenance, self.counts)
+        for group in groups:
+            group.members = []  # which point to it: so nothing is left for the garbage collector
         shapes = np.array([made[1] for made in objects if made is not None], dtype=object)
         geometries = iter(geometry_texts_of(shapes, self.zoom))
         made_of = iter(objects)
