@@ -24,6 +24,7 @@ from playground.formats.features import FEATURE, SEPARATOR, Features
 
 __all__ = ["MERGES", "Merge", "Seams", "merge_named"]
 
+NOTHING = Features([])
 PROPERTIES = b',"properties":'
 BATCH = 500
 """Objects projected at once."""
@@ -69,6 +70,7 @@ class Seams:
         """
         key = self._last = (tile.x, tile.y)
         members: list[Member] = []
+        touching: tuple[list[Member], ...] = ([], [], [], [])
         if pieces is not None:
             self.counts["beyond"] += pieces.beyond
             if pieces.count:
@@ -79,11 +81,13 @@ class Seams:
                 member = Member(tile, part, group)
                 group.members.append(member)
                 members.append(member)
+                for edge, runs in enumerate(part.inner):
+                    if runs:
+                        touching[edge].append(member)
         touched = members
         if self.merge != "none":
             for edge in range(4):
-                touching = [member for member in members if member.part.inner[edge]]
-                if before := self._look(key, edge, touching, known):
+                if before := self._look(key, edge, touching[edge], known):
                     touched = touched + before
         if touched:
             groups = {id(group): group for group in [member.group.root() for member in touched]}
@@ -94,14 +98,14 @@ class Seams:
     def take(self, all_of_them: bool = False) -> Features:
         """Objects that became whole since the last call, in degrees; a batch at a time unless ``all_of_them``."""
         if self._count < BATCH and not all_of_them:
-            return Features([])
+            return NOTHING
         ready, self._ready, self._count = self._ready, [], 0
         features = self._features(ready)
         if self._crowd is None:
             return features
         self._crowd.add(self._held(features))
         if not (all_of_them or self._crowd.grown):
-            return Features([])
+            return NOTHING
         found = self._crowd.release(None if all_of_them else self._future())
         self.counts["suppressed"] = self._crowd.suppressed
         return Features([each.text for each in found])
