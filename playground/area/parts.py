@@ -25,7 +25,7 @@ Runs = list[tuple[float, float]]
 Feature = dict[str, Any]
 
 
-class Part(msgspec.Struct, array_like=True):
+class Part(msgspec.Struct, array_like=True, gc=False):
     """A part of an object that lies in a tile's core and reaches one of its edges.
 
     Attributes:
@@ -50,7 +50,7 @@ class Part(msgspec.Struct, array_like=True):
     properties: dict[str, Any]
 
 
-class Pieces(msgspec.Struct, array_like=True):
+class Pieces(msgspec.Struct, array_like=True, gc=False):
     """What one tile gives.
 
     Attributes:

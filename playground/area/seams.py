@@ -24,13 +24,14 @@ from playground.formats.features import FEATURE, SEPARATOR, Features
 
 __all__ = ["MERGES", "Merge", "Seams", "merge_named"]
 
+NOTHING = Features([])
 PROPERTIES = b',"properties":'
 BATCH = 500
 """Objects projected at once."""
 
 Key = tuple[int, int]
-Own = tuple[mercantile.Tile, bytes]
-"""A tile, and the features of the objects that it alone has."""
+Own = tuple[mercantile.Tile, bytes, int]
+"""A tile, the features of the objects that it alone has, and how many they are."""
 
 
 class Seams:
@@ -69,20 +70,25 @@ class Seams:
         """
         key = self._last = (tile.x, tile.y)
         members: list[Member] = []
+        touching: tuple[list[Member], ...] = ([], [], [], [])
         if pieces is not None:
             self.counts["beyond"] += pieces.beyond
             if pieces.count:
-                self._ready.append((tile, pieces.inside))
+                self._ready.append((tile, pieces.inside, pieces.count))
                 self._count += pieces.count
             for part in pieces.parts:
                 group = Group([])
                 member = Member(tile, part, group)
                 group.members.append(member)
                 members.append(member)
-        touched = list(members)
+                for edge, runs in enumerate(part.inner):
+                    if runs:
+                        touching[edge].append(member)
+        touched = members
         if self.merge != "none":
             for edge in range(4):
-                touched += self._look(key, edge, [member for member in members if member.part.inner[edge]], known)
+                if before := self._look(key, edge, touching[edge], known):
+                    touched = touched + before
         if touched:
             groups = {id(group): group for group in [member.group.root() for member in touched]}
             whole = [group for group in groups.values() if not group.waiting]
@@ -92,14 +98,14 @@ class Seams:
     def take(self, all_of_them: bool = False) -> Features:
         """Objects that became whole since the last call, in degrees; a batch at a time unless ``all_of_them``."""
         if self._count < BATCH and not all_of_them:
-            return Features([])
+            return NOTHING
         ready, self._ready, self._count = self._ready, [], 0
-        features = Features(self._blocks(ready))
+        features = self._features(ready)
         if self._crowd is None:
             return features
         self._crowd.add(self._held(features))
         if not (all_of_them or self._crowd.grown):
-            return Features([])
+            return NOTHING
         found = self._crowd.release(None if all_of_them else self._future())
         self.counts["suppressed"] = self._crowd.suppressed
         return Features([each.text for each in found])
@@ -109,21 +115,26 @@ class Seams:
         """Tiles that something is remembered of."""
         return len({key for key, _ in self._waiting})
 
-    def _blocks(self, ready: list[Group | Own]) -> list[bytes]:
+    def _features(self, ready: list[Group | Own]) -> Features:
         """The features of objects, in their order."""
         groups = [entry for entry in ready if isinstance(entry, Group)]
         objects = objects_of(groups, self.merge, self.provenance, self.counts)
+        for group in groups:
+            group.members = []  # which point to it: so nothing is left for the garbage collector
         shapes = np.array([made[1] for made in objects if made is not None], dtype=object)
         geometries = iter(geometry_texts_of(shapes, self.zoom))
         made_of = iter(objects)
         blocks: list[bytes] = []
+        count = 0
         for entry in ready:
             if isinstance(entry, tuple):
-                tile, block = entry
+                tile, block, several = entry
+                count += several
                 blocks.append(_with_tile(block, tile) if self.provenance else block)
             elif (made := next(made_of)) is not None and (geometry := next(geometries)) is not None:
+                count += 1
                 blocks.append(FEATURE % (geometry, orjson.dumps(made[2]), made[0].encode()))
-        return blocks
+        return Features(blocks, count)
 
     def _held(self, features: Features) -> list[Held]:
         """Features, and what suppression looks at."""
