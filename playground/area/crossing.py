@@ -8,7 +8,8 @@ import mercantile
 import numpy as np
 import shapely
 
-from playground.area.edges import Edges, clipped
+from playground.area.clipping import clipped
+from playground.area.edges import Edges
 from playground.area.found import BoolArray, Found
 from playground.area.parts import Part, Runs, are_boxes
 from playground.area.world import UNITS

@@ -1,4 +1,4 @@
-"""Where shapes meet a tile's edges: what of them lies in the core, and which stretches of the edges they cover."""
+"""Where shapes meet a tile's edges: which stretches of them they cover."""
 
 from __future__ import annotations
 
@@ -6,20 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from playground.area.parts import EAST, SOUTH, WEST, Runs, same_dimension
+from playground.area.parts import EAST, SOUTH, WEST, Runs
 from playground.area.world import UNITS, Shapes
 from playground.geo import FloatArray
-
-
-def clipped(shapes: Shapes, areal: npt.NDArray[np.bool_]) -> Shapes:
-    """The parts of polygons and lines that lie in the core, on whole units and valid; perhaps empty."""
-    core = shapely.box(0, 0, UNITS, UNITS)
-    found = np.asarray(shapely.intersection(shapes, core), dtype=object)
-    found = np.asarray(shapely.transform(found, np.round), dtype=object)
-    broken = ~shapely.is_valid(found)
-    if broken.any():
-        found[broken] = shapely.intersection(shapes[broken], core, grid_size=1.0)
-    return same_dimension(found, areal)
 
 
 class Edges:
