@@ -237,14 +237,24 @@ def test_a_part_that_cannot_be_made_is_its_own_tiles_error(start_predictor, fram
     assert predictor.state().restarts == 0
 
 
-def test_what_the_partner_keeps_stays_as_it_is(start_predictor):
-    """The next tiles are written to the same memory; nobody has a view of it."""
-    predictor = start_predictor("sequence:Keeps")
+@pytest.mark.parametrize("name", ["Keeps", "KeepsViews"])
+def test_what_the_partner_keeps_stays_as_it_is(name, start_predictor):
+    """The next tiles are written to the same memory, and the memory of arrays is used again: not of these."""
+    predictor = start_predictor(f"sequence:{name}")
     for _ in range(3):
         tiles = [tile_of("keep", number) for number in range(20)]
         for tile, answer in zip(tiles, predictor.predict_several(tiles), strict=True):
             assert properties(answer)["mean"] == pytest.approx(tile.array.mean())
             assert properties(answer)["same"]
+
+
+def test_what_came_along_can_be_read_later(start_predictor):
+    predictor = start_predictor("sequence:ReadsLater")
+    tiles = [tile_of(word, number) for number, word in enumerate(["now", "now", "later", "now", "now", "later", "now"])]
+    predictor.predict_several(tiles[:2])
+    means = [properties(answer)["means"] for answer in predictor.predict_several(tiles)]
+    of = [pytest.approx(float(tile.array.mean())) for tile in tiles]
+    assert means == [[of[0]], [of[1]], [], [of[2], of[3]], [of[4]], [], [of[5], of[6]]]
 
 
 def test_every_python_without_packages(python, start_predictor, frames):
