@@ -31,6 +31,7 @@ from playground.errors import (
     TileSourceError,
 )
 from playground.predictor import InlinePredictor, OtherResult, PredictorSpec, ServedTile, shared
+from playground.predictor.several import Several
 from playground_interfaces import PredictionResult, Tile, encoding, telling
 
 
@@ -375,6 +376,18 @@ def test_in_this_process(monkeypatch):
     assert words_of(answers) == "fine Failed TileRejected OtherResult"
     assert isinstance(answers[1], PredictorFailedError)
     assert isinstance(answers[2], TileRejectedError)
+
+
+def test_an_end_between_two_tiles_is_nobodys_fault_once():
+    tiles = named("fine", "fine")
+    several = Several(tiles, lambda tile: None, 1.0)
+    error = PredictorCrashedError("gone")
+    for _ in range(2):
+        assert several.next(16) == tiles
+        assert several.answers == [None, None]
+        several.take(shared.Told(error=error))
+    assert several.next(16) == tiles[1:]
+    assert several.answers == [error, None]
 
 
 class Colour(enum.Enum):
