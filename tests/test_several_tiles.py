@@ -16,6 +16,8 @@ import geojson
 import numpy as np
 import pytest
 from conftest import PREDICTORS, require
+from hypothesis import given
+from hypothesis import strategies as st
 from interpreters import interpreter
 
 from playground.errors import (
@@ -29,7 +31,8 @@ from playground.errors import (
     TileSourceError,
 )
 from playground.predictor import InlinePredictor, OtherResult, PredictorSpec, ServedTile, shared
-from playground_interfaces import Tile, encoding, telling
+from playground.predictor.several import Several
+from playground_interfaces import PredictionResult, Tile, encoding, telling
 
 
 def named(*words: str) -> list[Tile]:
@@ -235,14 +238,24 @@ def test_a_part_that_cannot_be_made_is_its_own_tiles_error(start_predictor, fram
     assert predictor.state().restarts == 0
 
 
-def test_what_the_partner_keeps_stays_as_it_is(start_predictor):
-    """The next tiles are written to the same memory; nobody has a view of it."""
-    predictor = start_predictor("sequence:Keeps")
+@pytest.mark.parametrize("name", ["Keeps", "KeepsViews"])
+def test_what_the_partner_keeps_stays_as_it_is(name, start_predictor):
+    """The next tiles are written to the same memory, and the memory of arrays is used again: not of these."""
+    predictor = start_predictor(f"sequence:{name}")
     for _ in range(3):
         tiles = [tile_of("keep", number) for number in range(20)]
         for tile, answer in zip(tiles, predictor.predict_several(tiles), strict=True):
             assert properties(answer)["mean"] == pytest.approx(tile.array.mean())
             assert properties(answer)["same"]
+
+
+def test_what_came_along_can_be_read_later(start_predictor):
+    predictor = start_predictor("sequence:ReadsLater")
+    tiles = [tile_of(word, number) for number, word in enumerate(["now", "now", "later", "now", "now", "later", "now"])]
+    predictor.predict_several(tiles[:2])
+    means = [properties(answer)["means"] for answer in predictor.predict_several(tiles)]
+    of = [pytest.approx(float(tile.array.mean())) for tile in tiles]
+    assert means == [[of[0]], [of[1]], [], [of[2], of[3]], [of[4]], [], [of[5], of[6]]]
 
 
 def test_every_python_without_packages(python, start_predictor, frames):
@@ -365,6 +378,18 @@ def test_in_this_process(monkeypatch):
     assert isinstance(answers[2], TileRejectedError)
 
 
+def test_an_end_between_two_tiles_is_nobodys_fault_once():
+    tiles = named("fine", "fine")
+    several = Several(tiles, lambda tile: None, 1.0)
+    error = PredictorCrashedError("gone")
+    for _ in range(2):
+        assert several.next(16) == tiles
+        assert several.answers == [None, None]
+        several.take(shared.Told(error=error))
+    assert several.next(16) == tiles[1:]
+    assert several.answers == [error, None]
+
+
 class Colour(enum.Enum):
     RED = "red"
 
@@ -440,3 +465,61 @@ def test_a_circle_is_told_as_ever():
     for write in (encoding.encoder(), encoding.slowly):
         with pytest.raises(ValueError, match="Circular"):
             write(circle)
+
+
+def result_of(*geometries: Any, category: Any = "ship", **properties: Any) -> PredictionResult:
+    result = PredictionResult(None)
+    for geometry in geometries:
+        result.add_polygon(category, geometry[0] if geometry else [], geometry[1:], 0.87654, **properties)
+    return result
+
+
+class Formatting(PredictionResult):
+    def format(self):
+        return {"type": "FeatureCollection", "features": []}
+
+
+SQUARE = [(0, 0), (0, 8.005), [8.125, 8], (-0.001, 1e17)]
+RESULTS = {
+    "empty": result_of(),
+    "rings": result_of([SQUARE], [SQUARE, SQUARE[:3]], (tuple(SQUARE),), note="é"),
+    "arrays": result_of([np.array(SQUARE)], [np.array(SQUARE, np.float32)], [np.array([[1, 2], [3, 4]])], a=np.int8(1)),
+    "numpy numbers": result_of([[(np.float32(0.005), np.int64(3))] * 3]),
+    "others": result_of([[(True, "1.5"), (decimal.Decimal("1.005"), 2**70)]]),
+    "heights": result_of([[(1, 2, 3.555)]], [[(1,), (2, 3, 4)]], [[]], []),
+    "no numbers": result_of([[(math.nan, math.inf)]]),
+    "too large": result_of([[(10**400, 0)]]),
+    "no positions": result_of([[1, 2]]),
+    "sets": result_of([[{1, 2}]]),
+    "words": result_of([["ab"]]),
+    "marks": result_of([SQUARE], [SQUARE], category=encoding.PLACE),
+    "odd properties": result_of([SQUARE], seen={1}, when=datetime.date(2026, 1, 1)),
+    "subclass": Formatting(None),
+}
+RESULTS["points and boxes"] = result_of([SQUARE])
+RESULTS["points and boxes"].add_point("p", (1.005, 2))
+RESULTS["points and boxes"].add_box("b", (1.005, 2, 3, 4))
+RESULTS["points and boxes"].add_result("old", SQUARE, np.float32(0.5))
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_prediction_results_are_written_as_they_format_themselves(name):
+    def as_ever(result: Any) -> list[Any]:
+        return json.loads(telling.told(result)[1])
+
+    try:
+        expected = repr(as_ever(RESULTS[name]))
+    except Exception as error:  # noqa: BLE001
+        with pytest.raises(type(error)):
+            encoding.written(RESULTS[name], encoding.encoder())
+    else:
+        assert name not in ("rings", "arrays") or encoding.collection_text(RESULTS[name])
+        assert repr(json.loads(encoding.written(RESULTS[name], encoding.encoder())[1])) == expected
+
+
+@given(st.lists(st.tuples(st.floats(allow_nan=False, allow_infinity=False), st.integers() | st.floats(-999, 999))))
+def test_rings_are_rounded_as_ever(ring):
+    result = result_of([ring])
+    text = encoding.collection_text(result)
+    if text is not None:
+        assert repr(json.loads(text)) == repr(json.loads(telling.told(result)[1]))

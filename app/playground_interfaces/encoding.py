@@ -2,14 +2,37 @@
 
 import json
 import marshal
+from itertools import chain
 
-from .telling import encode, plain
+from .prediction_result import PredictionResult
+from .telling import encode, features_of, plain
 
 SAMPLE = ['"', 1.5, True, None, "\u00e9", 2**63, {"a": [1e-7]}, (1,)]
 WRITTEN = '["\\"",1.5,true,null,"\u00e9",9223372036854775808,{"a":[1e-7]},[1]]'.encode("utf-8")
 
+PLACE = "\x00coordinates\x00"
+QUOTED = json.dumps(PLACE)
+POSITIONS, PAIRS, NUMBERS = {list, tuple}, {2}, {int, float}
+
 quick = json.JSONEncoder(default=plain, check_circular=False, separators=(",", ":")).encode
 """To look for circles takes a quarter of the time; without, they end in a RecursionError."""
+
+
+def written(result, encode_features):
+    """What the partner returned for a tile, as a head and its features in JSON.
+
+    Args:
+        result: whatever it is.
+        encode_features: from ``encoder``.
+    """
+    text = collection_text(result)
+    if text is not None:
+        return {"op": "result", "kind": "prediction_result"}, text.encode("utf-8")
+    kind, features = features_of(result)
+    head = {"op": "result", "kind": kind}
+    if kind == "other":
+        head["type"] = type(result).__name__
+    return head, encode_features(features)
 
 
 def encoder():
@@ -85,3 +108,47 @@ def plainly(value):
     if kind.items is not dict.items or kind.__iter__ is not dict.__iter__ or kind.keys is not dict.keys:
         raise TypeError(kind.__name__)
     return dict(value)
+
+
+def collection_text(result):
+    """The features of a PredictionResult in JSON, as ``result.format()`` has them; None where that must say.
+
+    Most of what its ``format`` takes is rounding, number by number; here a ring is written at once. For a float, the
+    text that ``%.2f`` writes is the number that ``round`` gives: both come from the same correctly rounded decimals.
+    """
+    if type(result) is not PredictionResult or "format" in vars(result):
+        return None
+    features, texts = [], []
+    try:
+        for each in result.list_results:
+            properties = dict(each.properties)
+            properties["category"] = each[0]
+            properties["score"] = round(each[2], 2)
+            geometry = {"type": each.geometry["type"], "coordinates": PLACE}
+            features.append({"type": "Feature", "geometry": geometry, "properties": properties})
+            texts.append(rings_text(each.geometry["coordinates"]))
+        frames = quick(features).split(QUOTED)
+        if len(frames) != len(texts) + 1:
+            return None
+    except Exception:  # format() says what is wrong, if it is
+        return None
+    return "".join(chain.from_iterable(zip(frames, texts + [""])))
+
+
+def rings_text(rings):
+    """Rings of positions, rounded to 2 decimals, in JSON.
+
+    Raises:
+        ValueError: they are of another form, or of another type of number.
+    """
+    texts = []
+    for given in rings:
+        ring = given.tolist() if hasattr(given, "tolist") else given
+        flat = list(chain.from_iterable(ring))
+        if not (set(map(type, ring)) <= POSITIONS and set(map(len, ring)) == PAIRS and set(map(type, flat)) <= NUMBERS):
+            raise ValueError(ring)
+        texts.append(("[%.2f,%.2f]," * len(ring) % tuple(flat))[:-1])
+    text = "[[" + "],[".join(texts) + "]]"
+    if "n" in text:  # nan or inf
+        raise ValueError(text)
+    return text

@@ -14,10 +14,10 @@ import sys
 import time
 from functools import partial
 
-from .encoding import encoder
+from .encoding import encoder, written
 from .errors import PredictError
 from .loop import PartGoneError, decode_part
-from .telling import describe, features_of, listed, rejected
+from .telling import describe, listed, rejected
 from .tile import Tile
 
 try:
@@ -106,7 +106,7 @@ class Several(object):
     def predict(self, part):
         """Predict one tile: the head and the blob of its answer."""
         try:
-            return self.written(self.predictor.predict(part.tile()))
+            return written(self.predictor.predict(part.tile()), self.encode)
         except BaseException as error:  # whatever the partner raises costs this tile only, sys.exit() included
             return failure(error)
 
@@ -121,19 +121,11 @@ class Several(object):
             try:
                 if isinstance(result, Exception):  # in the place of a result: of this tile only
                     raise result
-                answer = self.written(result)
+                answer = written(result, self.encode)
             except BaseException as error:
                 answer = failure(error)
             told.add(answer, part)
         return True
-
-    def written(self, result):
-        """What the partner returned for a tile, as a head and its features in JSON."""
-        kind, features = features_of(result)
-        head = {"op": "result", "kind": kind}
-        if kind == "other":
-            head["type"] = type(result).__name__
-        return head, self.encode(features)
 
 
 def failure(error):

@@ -129,6 +129,7 @@ class Frames:
         self._memory_mb = memory_mb
         self._memory: Memory | None = None
         self._refused = False
+        self._count = 0
 
     def predict(
         self, tiles: Sequence[Tile], eager: Sequence[str], seconds: Sequence[float], batch: int = 1
@@ -161,8 +162,8 @@ class Frames:
             self.session.kill()
             told.error = crashed(self.session.wait())
             told.error.__cause__ = error
-            index = self._memory.noted()[0] if self._memory else 0
-            told.index = index if 0 <= index < len(tiles) else None
+            index = self._memory.noted()[0] if self._memory else -1
+            told.index = index if 0 <= index < self._count else None
         except BaseException:  # in the middle of a conversation that nobody could take up again
             self.session.kill()
             raise
@@ -172,12 +173,12 @@ class Frames:
         """Send a frame, and take its answers."""
         assert self._memory is not None
         wire = self.session._wire
-        count = len(head["tiles"])
+        self._count = len(head["tiles"])
         failures: dict[int, Exception] = {}
         self._memory.note(-1, time.monotonic())
         wire.send(head)
         while True:
-            self._wait(seconds[:count])
+            self._wait(seconds[: self._count])
             reply, blob = wire.receive()
             if reply["op"] != "need":
                 break
