@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
 import mercantile
@@ -30,6 +30,17 @@ def neighbourhood(tile: mercantile.Tile) -> tuple[mercantile.Tile | None, ...]:
         for row in (-1, 0, 1)
         for column in (-1, 0, 1)
     )
+
+
+def neighbourhoods(tiles: Iterable[mercantile.Tile]) -> list[mercantile.Tile]:
+    """All tiles of the neighbourhoods of many, each once, column by column as far as the tiles are so."""
+    columns: dict[tuple[int, int], dict[int, None]] = {}
+    for x, y, z in tiles:
+        count = 2**z
+        rows = [row for row in (y - 1, y, y + 1) if 0 <= row < count]
+        for column in (x, (x - 1) % count, (x + 1) % count):
+            columns.setdefault((z, column), {}).update(dict.fromkeys(rows))
+    return [mercantile.Tile._make((x, y, z)) for (z, x), rows in columns.items() for y in rows]
 
 
 def valid_pixels(present: Sequence[bool], size: int, padding: int) -> Mask:

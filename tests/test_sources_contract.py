@@ -20,6 +20,7 @@ from playground import imagery
 from playground.errors import SourceSettingsError, TileNotFoundError, TileSourceError
 from playground.sources import SOURCES, TileSource, kind_of, open_source
 from playground.sources.mbtiles import write_mbtiles
+from playground.tiles import TileEngine, TileImage
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PendingDeprecationWarning")
 
@@ -119,6 +120,29 @@ def test_all_kinds_give_the_same_pixels(source: TileSource) -> None:
 def test_beyond_its_bounds_there_is_no_imagery(source: TileSource, tile: mercantile.Tile) -> None:
     with pytest.raises(TileNotFoundError):
         source.fetch(tile)
+
+
+def test_many_are_each_as_it_is_alone(source: TileSource) -> None:
+    beyond = [mercantile.Tile(4, 0, 3), mercantile.Tile(4, 1, 3), mercantile.Tile(1025, 3, 11)]
+    found = source.fetch_many([*WEST, *beyond])
+    assert {tile: found[tile] for tile in WEST} == {tile: source.fetch(tile) for tile in WEST}
+    assert all(isinstance(found[tile], TileNotFoundError) for tile in beyond)
+    assert source.fetch_many([]) == {}
+
+
+def test_images_of_many_are_as_those_of_each(source: TileSource) -> None:
+    alone, together = TileEngine(source, 24), TileEngine(source, 24)
+    tiles = [mercantile.Tile(x, y, ZOOM) for x in range(5) for y in range(4)]
+    alone.get(tiles[0])  # from here on it knows that there is imagery
+    for tile, image in zip(tiles, together.get_all(tiles), strict=True):
+        if tile in WEST:
+            other = alone.get(tile)
+            assert isinstance(image, TileImage)
+            assert np.array_equal(image.array(), other.array())
+            assert np.array_equal(image.valid(), other.valid())
+            assert (image.url, image.missing, image.outside) == (other.url, other.missing, other.outside)
+        else:
+            assert isinstance(image, TileNotFoundError)
 
 
 def test_many_threads_may_share_a_source(source: TileSource) -> None:

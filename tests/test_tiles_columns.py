@@ -174,6 +174,20 @@ def test_images_of_a_column_share_their_pixels(tmp_path: Path) -> None:
     assert upper.base is lower.base
 
 
+def test_a_few_of_another_kind_do_not_set_the_others_apart(tmp_path: Path) -> None:
+    chance = np.random.default_rng(1)
+    pictures = {tile: png(chance, SIZE, 4) if tile.y < 2 else jpeg(chance) for tile in block(0, 0, 16, 16, 4)}
+    write_mbtiles(tmp_path / "mixed.mbtiles", {"name": "mixed"}, pictures.items())
+    tiles, alone = (TileEngine(MBTilesSource(str(tmp_path / "mixed.mbtiles")), 4) for _ in range(2))
+    for x in range(2, 12):
+        column = block(x, 1, 1, 14, 4)
+        images = tiles.get_all(column)
+        for tile, image in zip(column, images, strict=True):
+            same(image, alone.get(tile))
+        lower = [image.array().base for image in images[2:] if isinstance(image, TileImage)]
+        assert x < 5 or all(base is lower[0] for base in lower)
+
+
 def test_a_call_is_one_round_trip() -> None:
     level, pictures = pyramid(4)
     asked = block(3, 3, 5, 8, 4)

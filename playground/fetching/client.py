@@ -19,7 +19,7 @@ from playground.fetching.outcomes import Counts
 from playground.fetching.policy import FetchPolicy
 from playground.fetching.request import LATE, Fetched, Request, Tools
 from playground.fetching.tokens import TokenKeeper
-from playground.fetching.urls import Host, UrlError, without_secrets
+from playground.fetching.urls import Host, Url, UrlError, parse_url, without_secrets
 from playground.version import __version__
 
 T = TypeVar("T")
@@ -45,6 +45,7 @@ class Client:
     def __init__(self, policy: FetchPolicy) -> None:
         self.policy = policy
         self._counts = Counts()
+        self._allowed: set[Host] = set()
         self._lock = threading.Lock()
         self._tools: Tools | None = None
         self._owner = 0
@@ -102,7 +103,7 @@ class Client:
         shown = shown or partial(without_secrets, url)
         deadline = time.monotonic() + FETCH_SECONDS if deadline is None else deadline
         try:
-            parts = self.policy.check(url)
+            parts = self._check(url)
         except UrlError as error:
             self.count("refused")
             hint = "add the host to ALLOWED_HOSTS if tiles are to come from there"
@@ -131,6 +132,14 @@ class Client:
             tools, self._tools = self._tools, None
         if tools is not None and self._owner == os.getpid():
             tools.loop.close()
+
+    def _check(self, url: str) -> Url:
+        """As the policy does; that of a host is known from its first address on."""
+        parts = parse_url(url)
+        if parts.host not in self._allowed:
+            self.policy.check(url)
+            self._allowed.add(parts.host)
+        return parts
 
     def _ready(self) -> Tools | None:
         """What requests share, made at the first, and again in a forked process, which has no threads."""

@@ -59,7 +59,8 @@ class DirectorySource(TileSource):
     def fetch(self, tile: mercantile.Tile, deadline: float | None = None) -> bytes:
         for template in self._templates:
             try:
-                data = (self._root / fill_in(template, tile, PLACEHOLDERS)).read_bytes()
+                with open(f"{self._root}/{fill_in(template, tile, PLACEHOLDERS)}", "rb", buffering=0) as file:
+                    data = file.read()
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:

@@ -192,14 +192,15 @@ class TileEngine:
         if self.source.local:
             return []
         begun: list[Future[Any]] = []
-        others: dict[mercantile.Tile, None] = {}
+        joined = []
         for tile in tiles:
             if self.source.reads_padded(tile, self.padding):
                 future, mine = self._start_padded(tile, deadline)
                 begun += [future] if mine else []
             else:
-                others.update((other, None) for other in self._around(tile) if other is not None)
-        return begun + self._encoded.start_new(others, deadline)
+                joined.append(tile)
+        around = mosaic.neighbourhoods(joined) if self.padding else dict.fromkeys(joined)
+        return begun + self._encoded.start_new(around, deadline)
 
     def stats(self) -> EngineStats:
         """Counts since the engine was made."""

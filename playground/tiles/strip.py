@@ -21,6 +21,10 @@ WINDOW = tuple(31 << 2 * row >> 2 for row in range(ROWS + 2))
 WEST, EAST = 0, 1
 
 
+Kind = tuple[int, int, "np.dtype[np.generic]"]
+"""Pixels along a tile's side, bands, and their type: what tiles of a strip have in common."""
+
+
 class StripName(NamedTuple):
     """Where a strip is: ``band`` is its row in units of ROWS."""
 
@@ -76,6 +80,7 @@ class Strip:
         odd: of tiles that are not as the others, or cannot be decoded.
         outside: beyond the map.
         size: pixels along a tile's side; 0 until the first is there.
+        kind: of all tiles; None until the first is there.
     """
 
     def __init__(self, name: StripName, padding: int) -> None:
@@ -83,6 +88,7 @@ class Strip:
         self.there = self.missing = self.odd = 0
         self.outside = name.outside()
         self.size = 0
+        self.kind: Kind | None = None
         self.pixels: Pixels = np.empty((0, 0, 0), np.uint8)
         self._edge = self.pixels  # the last columns of the tiles, which the strip in the east shows too
         self._sides = [0, 0]  # parts whose padding is there
@@ -94,27 +100,22 @@ class Strip:
         """Parts of which nothing need be fetched."""
         return self.there | self.missing | self.odd | self.outside
 
-    def paste(self, row: int, parts: int, pixels: Pixels, size: int) -> bool:
+    def paste(self, row: int, parts: int, pixels: Pixels, size: int) -> None:
         """Put in parts of a row that are not there yet.
 
         Args:
             row: which.
             parts: of it.
-            pixels: (size or fewer, size, bands) of the tile, from its top on.
+            pixels: (size or fewer, size, bands) of the tile, from its top on; of the strip's kind.
             size: pixels along the tile's side.
-
-        Returns:
-            False if the tile is of another kind than those that are there.
         """
         padding = self._padding
         if not self.size:
-            self.size = size
+            self.size, self.kind = size, kind_of(pixels, size)
             high, bands = ROWS * size + 2 * padding, pixels.shape[2]
-            self._starts = starts_of(size, padding)
             self.pixels = np.empty((high, size + 2 * padding, bands), pixels.dtype)
             self._edge = np.empty((high, padding, bands), pixels.dtype)
-        if size != self.size or pixels.shape[2] != self.pixels.shape[2] or pixels.dtype != self.pixels.dtype:
-            return False
+            self._starts = starts_of(size, padding)
         upper = parts & 1 << 2 * row
         span = self._span(2 * row + (not upper), 2 * row + (parts != upper))
         top = size - padding if row == 0 else 0 if upper else padding
@@ -122,11 +123,10 @@ class Strip:
         self.pixels[span, padding : padding + size] = shown
         self._edge[span] = shown[:, size - padding :]
         self.there |= parts
-        return True
 
     def alike(self, other: Strip) -> bool:
         """Whether the tiles of both can stand side by side."""
-        return self.pixels.shape == other.pixels.shape and self.pixels.dtype == other.pixels.dtype
+        return self.kind == other.kind
 
     def join(self, east: Strip, parts: int) -> None:
         """Copy the padding of parts from this strip and the one in the east to each other, as far as it is there.
@@ -153,6 +153,11 @@ class Strip:
         """The pixels of the parts from ``low`` to ``high``."""
         starts = self._starts
         return slice(starts[low], starts[high + 1])
+
+
+def kind_of(pixels: Pixels, size: int) -> Kind:
+    """The kind of a tile, of which ``pixels`` are the first rows or all."""
+    return size, pixels.shape[2], pixels.dtype
 
 
 @functools.lru_cache(16)

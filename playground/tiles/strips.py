@@ -23,7 +23,7 @@ from playground.fetching.tile import MAX_PIXELS
 from playground.imagery import Mask, Pixels
 from playground.mosaic import PLACES, Fill
 from playground.tiles.parts import Scratch, bands_of_jpeg, decode_rows
-from playground.tiles.strip import ROWS, WHOLE, WINDOW, Strip, StripName
+from playground.tiles.strip import ROWS, WHOLE, WINDOW, Kind, Strip, StripName, kind_of
 
 KEPT = 4
 """Strips: the one that is read, those at its sides, and one for somebody else."""
@@ -68,6 +68,8 @@ class Strips:
         self._strips: OrderedDict[StripName, Strip] = OrderedDict()
         self._scratch = Scratch()
         self._last: tuple[bytes, Pixels] | None = None
+        self._usual: Kind | None = None
+        self._other: Kind | None = None
         self._everywhere = np.ones((0, 0), bool)
         self.decodes = 0
         """Tiles decoded so far, and parts of tiles."""
@@ -115,6 +117,8 @@ class Strips:
                         left.join(each, parts & whole)
         west.join(strip, parts)
         strip.join(east, parts)
+        # At a coverage's border pictures with alpha may come first: the next strip is for those that were more.
+        self._usual = self._other if strip.odd.bit_count() > strip.there.bit_count() else strip.kind or self._usual
         views = [self._view(strips, name.row_of(tile)) for tile in tiles]
         self._forget(around)
         return views
@@ -142,8 +146,13 @@ class Strips:
             strip.missing |= WHOLE[row] & ~strip.there
             return
         found = self._decode(data, only_top=parts == 1 << 2 * row)
-        if found is None or not strip.paste(row, parts, *found):
-            strip.odd |= WHOLE[row] & ~strip.there
+        if found is not None:
+            kind = kind_of(*found)
+            if (strip.kind or self._usual or kind) == kind:
+                strip.paste(row, parts, *found)
+                return
+            self._other = kind
+        strip.odd |= WHOLE[row] & ~strip.there
 
     def _decode(self, data: bytes, only_top: bool) -> tuple[Pixels, int] | None:
         """The pixels of a tile, from its top to the last that is needed, or more, and its size; valid until the next.
