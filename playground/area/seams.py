@@ -52,7 +52,7 @@ class Seams:
         self._columns = 2**zoom
         self._waiting: dict[Key, list[list[Member]]] = {}
         self._ready: list[Group | tuple[mercantile.Tile, Whole]] = []
-        self._crowd = Crowd(suppression) if suppression else None
+        self._crowd = Crowd(suppression, self._columns) if suppression else None
         self._last: Key = (0, 0)
 
     def add(self, tile: mercantile.Tile, pieces: Pieces | None, known: Container[Key]) -> None:

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from playground.area.globe import everywhere, on_the_map
 from playground.area.objects import Found
-from playground.area.parts import Shapes, are_boxes
+from playground.area.parts import UNITS, Shapes, are_boxes
 from playground.errors import SettingsError
 from playground.geo import FloatArray
 
@@ -125,10 +126,12 @@ class Crowd:
 
     Args:
         suppression: when two are the same.
+        columns: tiles around the globe, where objects at both sides of the antimeridian meet; None in a plane.
     """
 
-    def __init__(self, suppression: Suppression) -> None:
+    def __init__(self, suppression: Suppression, columns: int | None = None) -> None:
         self._suppression = suppression
+        self._width = columns * float(UNITS) if columns else None
         self._held: list[Found] = []
         self._looked = 0
         self.suppressed = 0
@@ -154,8 +157,12 @@ class Crowd:
         shapes = np.array([shape for _, shape, _ in held], dtype=object)
         confidences = np.array([float(properties["confidence"]) for _, _, properties in held])
         categories = [properties.get("category") for _, _, properties in held]
+        bounds = shapely.bounds(shapes)
+        if self._width is not None:
+            shapes = on_the_map(shapes, self._width)
+            future = None if future is None else Future(everywhere(future.boxes, self._width, UNITS))
         pairs = _pairs(shapes, confidences, categories, self._suppression)
-        waits = np.zeros(len(held), bool) if future is None else _spread(future.touches(shapely.bounds(shapes)), pairs)
+        waits = np.zeros(len(held), bool) if future is None else _spread(future.touches(bounds), pairs)
         stays = _judged(len(held), pairs)
         self.suppressed += int((~waits & ~stays).sum())
         self._held = [held[index] for index in np.flatnonzero(waits).tolist()]
