@@ -23,6 +23,7 @@ from distributed import Client
 from playground import area
 from playground.area.engines.dask import DaskEngine, place_of
 from playground.area.engines.dask_worker import Desk, at_home
+from playground.area.engines.local import LocalEngine
 from playground.area.engines.shipping import pack, unpack
 from playground.area.outcome import Job, Outcome
 from playground.area.running import AreaRun
@@ -141,6 +142,29 @@ def test_a_client_that_is_killed_leaves_what_it_knew(
     plan, spec = plan_and_spec(source, "gated:Gated")
     run = AreaRun(plan, lambda total: DaskEngine(spec, total, scheduler=cluster.address), journal, resume=True)
     assert written(run, out) == wanted
+    assert run.report.predicted == SIDE * SIDE - done
+
+
+@pytest.mark.slow
+def test_a_cluster_goes_on_with_what_this_machine_began(
+    cluster: Cluster, source: Path, wanted: bytes, tmp_path: Path
+) -> None:
+    plan, spec = plan_and_spec(source)
+    _, slow = plan_and_spec(source, "blobs:Slow")
+
+    def stop_soon(run: AreaRun) -> None:
+        if run.report.predicted:
+            run.stop()
+
+    journal = tmp_path / "journal"
+    begun = AreaRun(plan, lambda total: LocalEngine(slow, 1, total), journal, observe=stop_soon)
+    list(begun)
+    begun.close()
+    done = rows(journal)
+    assert 0 < done < SIDE * SIDE
+    cluster.have(1)
+    run = AreaRun(plan, lambda total: DaskEngine(spec, total, scheduler=cluster.address), journal, resume=True)
+    assert written(run, tmp_path / "a.geojson") == wanted
     assert run.report.predicted == SIDE * SIDE - done
 
 

@@ -124,6 +124,23 @@ def test_ctrl_c_ends_it_in_order(source: Path, tmp_path: Path) -> None:
     assert "add --resume" in refused.stderr
 
 
+@pytest.mark.slow
+def test_the_picture_of_a_run_that_was_interrupted_is_that_of_one_that_was_not(source: Path, tmp_path: Path) -> None:
+    out, picture = tmp_path / "a.geojson", tmp_path / "a.png"
+    slow = command(source, out, "--picture", str(picture), predictor="blobs:Slow")
+    process = subprocess.Popen(slow, cwd=PREDICTORS, stderr=subprocess.DEVNULL)
+    until_written(process, tmp_path / "a.geojson.journal")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert not picture.exists()
+    ended = call(command(source, out, "--resume", "--picture", str(picture), predictor="blobs:Slow"))
+    assert ended.returncode == 0, ended.stderr
+    whole = tmp_path / "whole.png"
+    ended = call(command(source, out, "--anew", "--picture", str(whole), predictor="blobs:Slow"))
+    assert ended.returncode == 0, ended.stderr
+    assert picture.read_bytes() == whole.read_bytes()
+
+
 def test_a_second_ctrl_c_ends_it_at_once(source: Path, tmp_path: Path) -> None:
     arguments = command(source, tmp_path / "a.geojson", predictor="gated:NeverLoads")
     with subprocess.Popen(arguments, cwd=PREDICTORS, stderr=subprocess.PIPE, text=True) as process:

@@ -17,6 +17,7 @@ from playground.area.cover import in_order
 from playground.area.cutting import cut
 from playground.area.seams import Seams
 from playground.area.suppression import Crowd, Future, Held, Suppression, suppression_named, survivors
+from playground.area.world import UNITS
 from playground.errors import SettingsError
 
 CHANCE = 7
@@ -136,6 +137,56 @@ def test_as_they_come_is_as_all_at_once() -> None:
     assert {feature["id"] for feature in left} == wanted
     assert len(wanted) == len(left) == len(all_of_them) - suppressing.counts["suppressed"] < len(all_of_them)
     assert most < len(all_of_them), "nothing left before the end"
+
+
+def left_of(
+    first_column: int, rule: Suppression | None, zoom: int = 5, size: int = 64, padding: int = 16
+) -> list[float]:
+    """How sure the objects are that stay of those strewn over 4 x 20 tiles, from a column of the map on."""
+    chance = np.random.default_rng(CHANCE)
+    count, columns, rows = 1200, 4, 20
+    corners = chance.uniform(0, 1, (count, 2)) * (columns * size - 20, rows * size - 20)
+    shapes = shapely.box(*np.column_stack((corners, corners + chance.uniform(4, 20, (count, 2)))).round(1).T)
+    shapes[::3] = shapely.buffer(shapely.centroid(shapes[::3]), 6.0, quad_segs=4)
+    confidences = chance.permutation(count) / count
+    tree = shapely.STRtree(shapes)
+    places = {((first_column + column) % 2**zoom, row): column for column in range(columns) for row in range(rows)}
+    seams = Seams(zoom, suppression=rule)
+    found = []
+    for x, y in itertools.chain.from_iterable(band.tolist() for band in in_order(np.array(sorted(places)))):
+        corner = np.array([places[x, y] * size - padding, y * size - padding])
+        features = [
+            {
+                "geometry": shapely.geometry.mapping(shapely.affinity.translate(shapes[index], *-corner)),
+                "properties": {"category": "thing", "confidence": float(confidences[index])},
+            }
+            for index in sorted(tree.query(shapely.box(*corner, *(corner + size + 2 * padding))).tolist())
+        ]
+        answer = answers.normalize(features, answers.Frame(None, size, padding))
+        tile = mercantile.Tile(x, y, zoom)
+        seams.add(tile, cut(answer.features(), tile, size, padding), set(places))
+        found += seams.take()
+    found += seams.take(all_of_them=True)
+    return sorted(feature["properties"]["confidence_max"] for feature in found)
+
+
+@pytest.mark.parametrize("rule", [Suppression("iou", 0.2), Suppression("ios", 0.5)], ids=str)
+def test_across_the_antimeridian_it_is_as_elsewhere(rule: Suppression, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("playground.area.suppression.GROWN", 50)  # so that they leave as soon as they may
+    elsewhere = left_of(9, rule)
+    assert len(elsewhere) < len(left_of(9, None))
+    assert left_of(30, rule) == left_of(31, rule) == elsewhere
+
+
+def test_who_may_meet_others_across_the_antimeridian_waits() -> None:
+    crowd = Crowd(Suppression("iou", 0.3), columns=4)
+    end, side = 4.0 * UNITS, 1000.0
+    crowd.add([("first", shapely.box(-300, 0, 700, side), {"confidence": 0.5})])
+    crowd.add([("inland", shapely.box(2 * UNITS, 0, 2 * UNITS + side, side), {"confidence": 0.5})])
+    to_come = Future(np.array([[3.0 * UNITS, -np.inf, np.inf, np.inf]]))
+    assert [name for name, _, _ in crowd.release(to_come)] == ["inland"]
+    crowd.add([("last", shapely.box(end - 400, 0, end + 600, side), {"confidence": 0.6})])
+    assert [name for name, _, _ in crowd.release(None)] == ["last"]
 
 
 def mercator(lnglat: np.ndarray) -> np.ndarray:

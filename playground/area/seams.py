@@ -57,7 +57,7 @@ class Seams:
         self._waiting: dict[tuple[Key, int], list[Member]] = {}
         self._ready: list[Group | Own] = []
         self._count = 0
-        self._crowd = Crowd(suppression) if suppression else None
+        self._crowd = Crowd(suppression, self._columns) if suppression else None
         self._last: Key = (0, 0)
 
     def add(self, tile: mercantile.Tile, pieces: Pieces | None, known: Container[Key]) -> None:

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from playground.area.globe import everywhere, on_the_map
 from playground.area.parts import are_boxes
-from playground.area.world import Shapes
+from playground.area.world import UNITS, Shapes
 from playground.errors import SettingsError
 from playground.geo import FloatArray
 
@@ -134,10 +135,12 @@ class Crowd:
 
     Args:
         suppression: when two are the same.
+        columns: tiles around the globe, where objects at both sides of the antimeridian meet; None in a plane.
     """
 
-    def __init__(self, suppression: Suppression) -> None:
+    def __init__(self, suppression: Suppression, columns: int | None = None) -> None:
         self._suppression = suppression
+        self._width = columns * float(UNITS) if columns else None
         self._held: list[Held] = []
         self._looked = 0
         self.suppressed = 0
@@ -163,8 +166,12 @@ class Crowd:
         shapes = np.array([each.shape for each in held], dtype=object)
         confidences = np.array([each.confidence for each in held])
         categories = [each.category for each in held]
+        bounds = shapely.bounds(shapes)
+        if self._width is not None:
+            shapes = on_the_map(shapes, self._width)
+            future = None if future is None else Future(everywhere(future.boxes, self._width, UNITS))
         pairs = _pairs(shapes, confidences, categories, self._suppression)
-        waits = np.zeros(len(held), bool) if future is None else _spread(future.touches(shapely.bounds(shapes)), pairs)
+        waits = np.zeros(len(held), bool) if future is None else _spread(future.touches(bounds), pairs)
         stays = _judged(len(held), pairs)
         self.suppressed += int((~waits & ~stays).sum())
         self._held = [held[index] for index in np.flatnonzero(waits).tolist()]

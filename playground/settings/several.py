@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from playground.settings.fields import About, PredictorSettings, settings_of
+from playground.settings.fields.access import AccessFields
 from playground.settings.kinds import Text, is_path_part
 
 PART = Text("letters, digits, points, hyphens and underscores, at most 63", is_path_part)
@@ -14,20 +15,7 @@ ADDRESS = {
     "name": ("predictor_name", About("name", PART, "the second part", "", "")),
     "version": ("predictor_version", About("version", PART, "the third part", "", "")),
 }
-ACCESS = (
-    "AUTH",
-    "API_KEYS_FILE",
-    "API_KEY_HASHES",
-    "JWKS_URL",
-    "JWT_ISSUER",
-    "JWT_AUDIENCE",
-    "JWT_SCOPE",
-    "IAP_AUDIENCE",
-    "IAP_KEYS_URL",
-    "rate_limit",
-    "proxies",
-)
-SHARED = ("PREDICTORS", "ENDPOINTS", "workers", "backlog", "timeout", *ACCESS)
+SHARED = ("PREDICTORS", "ENDPOINTS", "workers", "backlog", "timeout", *settings_of(AccessFields))
 """Of the whole service: the server's processes and threads are made for them, and one guard looks at all requests."""
 
 

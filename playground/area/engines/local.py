@@ -67,7 +67,7 @@ class LocalEngine:
         if self._shortest() is None:
             return 0
         share = min(CHUNK, self._left // (2 * self._count))
-        return max(share // BAND_ROWS, 1) * BAND_ROWS
+        return int(max(share // BAND_ROWS, 1) * BAND_ROWS)
 
     def submit(self, jobs: list[Job]) -> None:
         worker = self._shortest() or min(self._workers, key=lambda worker: len(worker.jobs))
