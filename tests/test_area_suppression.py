@@ -181,12 +181,12 @@ def test_across_the_antimeridian_it_is_as_elsewhere(rule: Suppression, monkeypat
 def test_who_may_meet_others_across_the_antimeridian_waits() -> None:
     crowd = Crowd(Suppression("iou", 0.3), columns=4)
     end, side = 4.0 * UNITS, 1000.0
-    crowd.add([("first", shapely.box(-300, 0, 700, side), {"confidence": 0.5})])
-    crowd.add([("inland", shapely.box(2 * UNITS, 0, 2 * UNITS + side, side), {"confidence": 0.5})])
+    crowd.add([Held(b"first", shapely.box(-300, 0, 700, side), 0.5, None)])
+    crowd.add([Held(b"inland", shapely.box(2 * UNITS, 0, 2 * UNITS + side, side), 0.5, None)])
     to_come = Future(np.array([[3.0 * UNITS, -np.inf, np.inf, np.inf]]))
-    assert [name for name, _, _ in crowd.release(to_come)] == ["inland"]
-    crowd.add([("last", shapely.box(end - 400, 0, end + 600, side), {"confidence": 0.6})])
-    assert [name for name, _, _ in crowd.release(None)] == ["last"]
+    assert [held.text for held in crowd.release(to_come)] == [b"inland"]
+    crowd.add([Held(b"last", shapely.box(end - 400, 0, end + 600, side), 0.6, None)])
+    assert [held.text for held in crowd.release(None)] == [b"last"]
 
 
 def mercator(lnglat: np.ndarray) -> np.ndarray:
