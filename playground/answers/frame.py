@@ -34,6 +34,14 @@ class Frame:
         return PIXEL_DECIMALS if self.tile is None else geo.coordinate_decimals(self.tile.z)
 
     @property
+    def grid(self) -> float:
+        """Pixels between the lines of a grid on which positions of polygons may lie that are valid in pixels; 0: none.
+
+        If they do, what is written of most of them need not be looked at again.
+        """
+        return 0.0
+
+    @property
     def reach(self) -> tuple[float, float]:
         """(least, greatest) pixel that a predictor can mean: one more padded image on each side of its own."""
         if self.tile is None:

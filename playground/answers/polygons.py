@@ -12,6 +12,7 @@ from playground.answers.crossings import are_simple
 from playground.answers.frame import Frame
 from playground.answers.paths import shift_into_world
 from playground.answers.shapes import Shapes, polygons_of, polygons_of_table, table_of_shapes, valid_polygons
+from playground.answers.steady import are_steady
 from playground.answers.table import BoolArray, IntArray, Layer, Table
 from playground.geo import FloatArray
 
@@ -32,7 +33,7 @@ def place_polygons(table: Table, frame: Frame, audit: Audit, teams: IntArray | N
     coords = frame.round(frame.place(table.coords))
     # Validity counts where the client reads it: after projecting and rounding.
     left_turning, sure = _turns(table, coords)
-    sound = _are_valid(table, coords) & ~crossing & sure
+    sound = _are_valid(table, coords, frame) & ~crossing & sure
     is_exterior = np.zeros(len(left_turning), dtype=bool)
     is_exterior[table.first_paths] = True
     wrong = left_turning != is_exterior
@@ -74,16 +75,25 @@ def _turned(table: Table, coords: FloatArray, wrong: BoolArray) -> FloatArray:
     return coords[np.where(np.repeat(wrong, table.positions), mirrored, flat)]
 
 
-def _are_valid(table: Table, coords: FloatArray) -> BoolArray:
+def _are_valid(table: Table, coords: FloatArray, frame: Frame) -> BoolArray:
     """Whether each geometry is valid with these coordinates: GEOS is asked for those that are not certainly so."""
     if len(table.positions) != len(table):
         return np.asarray(shapely.is_valid(polygons_of_table(table, coords)))
-    valid = are_simple(coords, table.starts, table.positions)
-    if not valid.all():
+    valid = are_steady(table, frame)
+    for look in (_simple, _valid):
+        if valid.all():
+            break
         doubtful = table.take(~valid)
-        doubtful_coords = coords[np.repeat(~valid, table.positions)]
-        valid[~valid] = shapely.is_valid(polygons_of_table(doubtful, doubtful_coords))
+        valid[~valid] = look(doubtful, coords[np.repeat(~valid, table.positions)])
     return valid
+
+
+def _simple(table: Table, coords: FloatArray) -> BoolArray:
+    return are_simple(coords, table.starts, table.positions)
+
+
+def _valid(table: Table, coords: FloatArray) -> BoolArray:
+    return np.asarray(shapely.is_valid(polygons_of_table(table, coords)))
 
 
 def _turns(table: Table, coords: FloatArray) -> tuple[BoolArray, BoolArray]:

@@ -44,6 +44,8 @@ class Found:
         # By place, the feature; those of which nothing is left are in no layer.
         self._features = np.searchsorted(placed.kept, placed.owners)
         unit = UNITS / size
+        # Whole pixels stay where they are; others may be rounded, and what was valid be so no more.
+        self._step = unit if UNITS % size == 0 else 0.0
         self._layers = [
             Layer(table.at(np.round((table.coords - padding) * unit)), places) for table, places in placed.layers
         ]
@@ -78,7 +80,7 @@ class Found:
             layers.append(Layer(table.at(table.coords + np.repeat(corner, table.lengths, axis=0)), places))
         if not layers:
             return
-        geometries = answers.place_again(layers, WorldFrame.of(tiles[0].z), len(self._features))
+        geometries = answers.place_again(layers, WorldFrame.of(tiles[0].z, self._step), len(self._features))
         told: Iterable[tuple[int, bytes | None]] = zip(self._features.tolist(), geometries, strict=True)
         if self._mixed:
             told = answers.collected(self._features.tolist(), geometries, self._mixed).items()

@@ -23,18 +23,24 @@ class WorldFrame(answers.Frame):
 
     Args:
         zoom: of the tiles that it is made of.
+        step: units between the lines of a grid on which valid polygons may lie; 0 for none.
     """
 
     zoom: int = 0
+    step: float = 0.0
 
     @property
     def decimals(self) -> int:
         return geo.coordinate_decimals(self.zoom)
 
+    @property
+    def grid(self) -> float:
+        return self.step
+
     @staticmethod
-    def of(zoom: int) -> WorldFrame:
+    def of(zoom: int, step: float = 0.0) -> WorldFrame:
         """The map of tiles of ``UNITS`` to a side: units are its pixels."""
-        return WorldFrame(mercantile.Tile(0, 0, 0), UNITS * 2**zoom, 0, zoom)
+        return WorldFrame(mercantile.Tile(0, 0, 0), UNITS * 2**zoom, 0, zoom, step)
 
 
 def geometry_texts_of(shapes: Shapes, zoom: int) -> list[bytes | None]:
