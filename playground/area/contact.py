@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 
 import shapely
@@ -11,11 +12,18 @@ from playground.area.parts import EAST, OPPOSITE, WEST, Runs
 
 AGREE = 0.5
 """Share of the shorter stretch along an edge that both tiles must see of one object."""
+FIVE = struct.Struct("<13s10d")
+"""The WKB of a polygon of one ring of five positions: what it is and how many they are, then these."""
 
 
 def contacts(before: list[Member], after: list[Member], edge: int) -> Iterator[tuple[Member, Member]]:
     """Parts of two sides that touch along the edge, in the order of the edge."""
     if not before or not after:
+        return
+    if len(before) == len(after) == 1:  # nearly all: nothing to sort
+        here, there = before[0].part.inner[edge], after[0].part.inner[OPPOSITE[edge]]
+        if any(low <= end and start <= high for low, high in here for start, end in there):
+            yield before[0], after[0]
         return
     firsts = sorted((run, place) for place, member in enumerate(before) for run in member.part.inner[edge])
     seconds = sorted((run, place) for place, member in enumerate(after) for run in member.part.inner[OPPOSITE[edge]])
@@ -75,10 +83,18 @@ def _agree(view: Runs, actual: Runs, low: float, high: float) -> bool:
 
 def _same_box(first: Member, second: Member, edge: int) -> bool:
     """Whether two rectangles are one, where both tiles look: they may overlap and yet be two."""
-    one = shapely.bounds(shapely.from_wkb(first.part.seen))
-    other = shapely.bounds(shapely.from_wkb(second.part.seen))
+    one, other = _bounds(first.part.seen), _bounds(second.part.seen)
     # Along the edge both show all of it, across it each ends with its padding.
     axis = 1 if edge in (WEST, EAST) else 0
     lows, highs = (one[axis], other[axis]), (one[axis + 2], other[axis + 2])
     shared = min(highs) - max(lows)
     return bool(shared >= AGREE * (max(highs) - min(lows)))
+
+
+def _bounds(rectangle: bytes) -> tuple[float, float, float, float]:
+    """The bounds of a rectangle's WKB: nearly always five positions, which need no geometry."""
+    if len(rectangle) != FIVE.size or rectangle[0] != 1:
+        west, south, east, north = shapely.bounds(shapely.from_wkb(rectangle)).tolist()
+        return west, south, east, north
+    numbers = FIVE.unpack(rectangle)[1:]
+    return min(numbers[::2]), min(numbers[1::2]), max(numbers[::2]), max(numbers[1::2])

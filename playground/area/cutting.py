@@ -12,8 +12,9 @@ import numpy as np
 from playground import answers
 from playground.area.crossing import parts_of
 from playground.area.found import Found
-from playground.area.parts import Feature, Pieces, Whole
+from playground.area.parts import Feature, Pieces, name
 from playground.area.world import UNITS
+from playground.formats.features import FEATURE, SEPARATOR
 
 
 class Seen(NamedTuple):
@@ -90,8 +91,13 @@ def _cut(
     centred = np.all(np.floor((bounds[:, :2] + bounds[:, 2:]) / 2 / UNITS) == 0, axis=1)
     # Points and mixtures of kinds are nobody's half: they are where their middle is.
     loose = ~inside & found.loose
+    texts: list[list[bytes]] = [[] for _ in tiles]
+    images, indices = found.images.tolist(), found.indices.tolist()
     for feature, geometry, properties in found.finished(inside | (loose & centred), tiles):
-        cuts[found.images[feature]].inside.append(Whole(int(found.indices[feature]), geometry, properties))
+        image = images[feature]
+        texts[image].append(FEATURE % (geometry, properties, name(tiles[image], indices[feature]).encode()))
+    for pieces, own in zip(cuts, texts, strict=True):
+        pieces.inside, pieces.count = SEPARATOR.join(own), len(own)
     # What only touches the core has nothing in it, but for lines, which may run along its edge.
     apart = (bounds[:, 2:] < 0) | (bounds[:, :2] > UNITS)
     apart |= ((bounds[:, 2:] == 0) | (bounds[:, :2] == UNITS)) & found.areal[:, None]

@@ -23,9 +23,9 @@ CREATE TABLE IF NOT EXISTS tiles (
 CREATE TABLE IF NOT EXISTS pieces (seq INTEGER PRIMARY KEY, pieces BLOB);
 """
 """What is counted and told of tiles is apart from what they gave, which is a hundred times as much."""
-PAGE = 32_768
+PAGE = 16_384
 """Bytes: what a tile gave lies on one page or two, and is written with as many calls."""
-CHECKPOINT = 512
+CHECKPOINT = 1024
 """Pages written before they are moved from the log into the file: 16 MiB."""
 INSERT = "INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_PIECES = "INSERT OR REPLACE INTO pieces VALUES (?, ?)"
@@ -58,7 +58,7 @@ class Journal:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT}")
-            self._db.executescript(SCHEMA)
+            self._db.executescript(f"BEGIN; {SCHEMA} COMMIT;")
             self._check(about)
             self._db.execute("DELETE FROM tiles WHERE fate = 'failed'")
         except sqlite3.DatabaseError as error:

@@ -14,8 +14,10 @@ import shapely
 from playground.area.cover import order_of
 from playground.area.parts import Part, are_boxes, name, to_global
 from playground.area.parts import same_dimension as polygons_of
+from playground.area.splice import IntArray, spliced
 from playground.area.world import UNITS, Shapes
 from playground.errors import SettingsError
+from playground.geo import FloatArray
 
 Merge = Literal["union", "best-confidence", "best-area", "none"]
 MERGES: dict[str, Merge] = {
@@ -87,41 +89,34 @@ def objects_of(groups: Sequence[Group], merge: Merge, provenance: bool, counts: 
         provenance: write the tiles that an object comes from into its property ``tiles``.
         counts: ``joined``, ``beyond`` and ``rims`` are added to it.
     """
-    teams = [
-        sorted(group.members, key=lambda member: (order_of(member.tile.x, member.tile.y), member.part.index))
-        for group in groups
-    ]
+    teams = [sorted(group.members, key=_order) if len(group.members) > 1 else group.members for group in groups]
     members = [member for team in teams for member in team]
     own = placed([member.part.own for member in members], [member.tile for member in members])
     areas, bounds = shapely.area(own).tolist(), shapely.bounds(own)
-    ends = np.cumsum([len(team) for team in teams])
-    spans = [slice(int(end) - len(team), int(end)) for end, team in zip(ends, teams, strict=True)]
+    sizes = np.array([len(team) for team in teams], dtype=np.int64)
+    starts = np.cumsum(sizes) - sizes
+    shapes = own[starts]
     together = merge in ("union", "none")
-    united = dict(
-        zip(
-            many := [index for index, team in enumerate(teams) if together and len(team) > 1],
-            _united([own[spans[index]] for index in many]),
-            strict=True,
-        )
-    )
+    if together:
+        many = np.flatnonzero(sizes > 1)
+        shapes[many] = _united(own, starts[many], sizes[many])
+    views = _views(teams, shapes, merge) if not together or any(member.part.box for member in members) else {}
     found: list[Found | None] = []
-    for index, (team, span) in enumerate(zip(teams, spans, strict=True)):
+    for index, (team, start) in enumerate(zip(teams, starts.tolist(), strict=True)):
         first = team[0].part
-        whole = united.get(index, own[span.start])
-        chosen: int | None = None  # together
-        if not together or not _is_union(team, whole):
-            chosen = _choose(team, merge)
-            if len(team) == 1 and first.whole and first.at != (0, 0):
+        chosen, shape = views.get(index, (None, shapes[index]))
+        if len(team) == 1 and first.whole and first.at != (0, 0):
+            if chosen is not None:
                 counts["beyond"] += 1  # its middle is in another tile, which speaks for it
                 found.append(None)
                 continue
-            whole = placed([team[chosen].part.seen], [team[chosen].tile])[0]
-        elif len(team) == 1 and _is_rim(first, bounds[span.start]):
-            counts["rims"] += 1
-            found.append(None)
-            continue
+            if _is_thin(bounds[start]):
+                counts["rims"] += 1
+                found.append(None)
+                continue
         counts["joined"] += len(team) > 1
-        found.append((name(team[0].tile, first.index), whole, _properties(team, areas[span], chosen, provenance)))
+        told = _properties(team, areas[start : start + len(team)], chosen, provenance)
+        found.append((name(team[0].tile, first.index), shape, told))
     return found
 
 
@@ -135,12 +130,29 @@ def named(tile: mercantile.Tile) -> str:
     return f"{tile.z}/{tile.x}/{tile.y}"
 
 
-def _is_union(team: list[Member], whole: shapely.Geometry) -> bool:
-    """Whether an object is all of its parts together; else it is one of them, as that tile saw it."""
-    if not all(member.part.box for member in team) or not any(member.part.whole for member in team):
-        return True
-    # Rectangles that make one rectangle are parts of it; others are one detection, seen twice.
-    return len(team) > 1 and bool(are_boxes(np.array([whole], dtype=object))[0])
+def _views(teams: list[list[Member]], shapes: Shapes, merge: Merge) -> dict[int, tuple[int, shapely.Geometry]]:
+    """Of objects that are one of their parts, as that tile saw it: which one, and its shape; others are all together.
+
+    Args:
+        teams: the parts of each.
+        shapes: all parts together, of each.
+        merge: how parts become one object.
+    """
+    if merge in ("best-confidence", "best-area"):
+        chosen = {index: _choose(team, merge) for index, team in enumerate(teams)}
+    else:
+        # Rectangles that make one rectangle are parts of it; others are one detection, seen twice.
+        rectangles = [
+            index
+            for index, team in enumerate(teams)
+            if all(member.part.box for member in team) and any(member.part.whole for member in team)
+        ]
+        whole = are_boxes(shapes[rectangles]).tolist()
+        apart = [index for index, one in zip(rectangles, whole, strict=True) if not one or len(teams[index]) == 1]
+        chosen = {index: _choose(teams[index], merge) for index in apart}
+    taken = [teams[index][part] for index, part in chosen.items()]
+    seen = placed([member.part.seen for member in taken], [member.tile for member in taken])
+    return {index: (part, shape) for (index, part), shape in zip(chosen.items(), seen, strict=True)}
 
 
 def _choose(team: list[Member], merge: Merge) -> int:
@@ -175,28 +187,37 @@ def _mean(values: list[float], weights: list[float]) -> float:
     return float(np.sum(np.array(values) * shares) / np.sum(shares))
 
 
-def _united(teams: list[Shapes]) -> Shapes:
-    """The unions of shapes that belong together; those of as many parts in one call."""
-    united = np.empty(len(teams), dtype=object)
-    counts = np.array([len(team) for team in teams])
-    for count in sorted(set(counts.tolist())):
-        these = np.flatnonzero(counts == count)
-        united[these] = shapely.union_all(np.stack([teams[index] for index in these]), axis=1)
-    lines = np.array([bool((shapely.get_dimensions(team) == 1).all()) for team in teams], dtype=bool)
-    united[lines] = shapely.line_merge(united[lines])
-    wholes = united[~lines]
+def _order(member: Member) -> tuple[tuple[int, int, int], int]:
+    return order_of(member.tile.x, member.tile.y), member.part.index
+
+
+def _united(shapes: Shapes, starts: IntArray, counts: IntArray) -> Shapes:
+    """The unions of shapes that belong together, each of so many from one on; those of as many in one call."""
+    united = np.full(len(starts), None, dtype=object)
+    twos = np.flatnonzero(counts == 2)
+    united[twos] = spliced(shapes[starts[twos, None] + np.arange(2)])
+    left = np.flatnonzero(shapely.is_missing(united))
+    linear = np.zeros(len(united), bool)
+    for count in sorted(set(counts[left].tolist())):
+        these = left[counts[left] == count]
+        teams = shapes[starts[these, None] + np.arange(count)]
+        united[these] = shapely.union_all(teams, axis=1)
+        linear[these] = (shapely.get_dimensions(teams) == 1).all(axis=1)
+    lines = linear[left]
+    united[left[lines]] = shapely.line_merge(united[left[lines]])
+    wholes = united[left[~lines]]
     # Where edges were cut, vertices are left on straight lines.
     plain = np.asarray(shapely.simplify(wholes, 0.0, preserve_topology=True), dtype=object)
     broken = ~shapely.is_valid(plain)
     plain[broken] = wholes[broken]
-    united[~lines] = polygons_of(plain, np.ones(len(plain), bool))
+    united[left[~lines]] = polygons_of(plain, np.ones(len(plain), bool))
     return united
 
 
-def _is_rim(part: Part, bounds: Any) -> bool:
-    """Whether a part is less than a pixel of an object whose middle is in another tile, which does not know it."""
+def _is_thin(bounds: FloatArray) -> bool:
+    """Whether a part is less than a pixel: the rim of an object of another tile, which does not know it."""
     west, south, east, north = bounds
-    return part.whole and part.at != (0, 0) and bool(min(east - west, north - south) < THIN * UNITS)
+    return bool(min(east - west, north - south) < THIN * UNITS)
 
 
 def _confidence(member: Member) -> float:

@@ -27,7 +27,7 @@ class Job(NamedTuple):
     attempt: int = 1
 
 
-class Outcome(msgspec.Struct, array_like=True):
+class Outcome(msgspec.Struct, array_like=True, gc=False):
     """What became of one job.
 
     Attributes:

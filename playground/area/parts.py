@@ -25,7 +25,7 @@ Runs = list[tuple[float, float]]
 Feature = dict[str, Any]
 
 
-class Part(msgspec.Struct, array_like=True):
+class Part(msgspec.Struct, array_like=True, gc=False):
     """A part of an object that lies in a tile's core and reaches one of its edges.
 
     Attributes:
@@ -50,32 +50,21 @@ class Part(msgspec.Struct, array_like=True):
     properties: dict[str, Any]
 
 
-class Whole(msgspec.Struct, array_like=True):
-    """An object that lies in a tile's core and reaches none of its edges: it is as results write it.
-
-    Attributes:
-        index: which of the tile's features it is.
-        geometry: GeoJSON, in degrees.
-        properties: JSON; with ``confidence_max``.
-    """
-
-    index: int
-    geometry: bytes
-    properties: bytes
-
-
-class Pieces(msgspec.Struct, array_like=True):
+class Pieces(msgspec.Struct, array_like=True, gc=False):
     """What one tile gives.
 
     Attributes:
         size: pixels along its side.
-        inside: objects that are its own.
-        parts: those that reach an edge.
+        inside: objects that are its own and reach none of its edges: their features, as results write them, joined by
+            ``SEPARATOR``; each with ``confidence_max``, and with its name as its id.
+        count: how many these are.
+        parts: of objects that reach an edge.
         beyond: how many features lie in the padding only: its neighbours'.
     """
 
     size: int
-    inside: list[Whole] = []
+    inside: bytes = b""
+    count: int = 0
     parts: list[Part] = []
     beyond: int = 0
 

@@ -180,9 +180,9 @@ class AreaRun:
 
     def close(self, keep: bool = True) -> None:
         """Let go of the journal; remove it unless it is kept."""
-        self._journal.close()
-        if not keep:
+        if not keep:  # first: of what is not there any more, SQLite puts nothing in order when it closes
             remove(self._journal.path)
+        self._journal.close()
 
     def _predict(self, sweep: Sweep) -> Iterator[Features]:
         engine = self._make_engine(self.report.left)

@@ -17,18 +17,20 @@ import shapely
 from playground.area.contact import contacts, same
 from playground.area.cover import BAND_ROWS
 from playground.area.objects import MERGES, Group, Member, Merge, merge_named, named, objects_of, placed
-from playground.area.parts import EAST, NORTH, OPPOSITE, STEPS, WEST, Pieces, Whole, name
+from playground.area.parts import EAST, NORTH, OPPOSITE, STEPS, WEST, Pieces
 from playground.area.suppression import Crowd, Future, Held, Suppression
 from playground.area.world import UNITS, geometry_texts_of, shapes_of
-from playground.formats.features import Features
+from playground.formats.features import BEFORE_PROPERTIES, FEATURE, SEPARATOR, Features
 
 __all__ = ["MERGES", "Merge", "Seams", "merge_named"]
 
+NOTHING = Features([])
 BATCH = 500
 """Objects projected at once."""
 
 Key = tuple[int, int]
-FEATURE = b'{"type":"Feature","geometry":%b,"properties":%b,"id":"%b"}'
+Own = tuple[mercantile.Tile, bytes, int]
+"""A tile, the features of the objects that it alone has, and how many they are."""
 
 
 class Seams:
@@ -52,7 +54,8 @@ class Seams:
         left out; ``suppressed``: objects that a surer one stands for."""
         self._columns = 2**zoom
         self._waiting: dict[tuple[Key, int], list[Member]] = {}
-        self._ready: list[Group | tuple[mercantile.Tile, Whole]] = []
+        self._ready: list[Group | Own] = []
+        self._count = 0
         self._crowd = Crowd(suppression) if suppression else None
         self._last: Key = (0, 0)
 
@@ -66,32 +69,42 @@ class Seams:
         """
         key = self._last = (tile.x, tile.y)
         members: list[Member] = []
+        touching: tuple[list[Member], ...] = ([], [], [], [])
         if pieces is not None:
             self.counts["beyond"] += pieces.beyond
-            self._ready += [(tile, whole) for whole in pieces.inside]
+            if pieces.count:
+                self._ready.append((tile, pieces.inside, pieces.count))
+                self._count += pieces.count
             for part in pieces.parts:
                 group = Group([])
                 member = Member(tile, part, group)
                 group.members.append(member)
                 members.append(member)
-        touched = list(members)
+                for edge, runs in enumerate(part.inner):
+                    if runs:
+                        touching[edge].append(member)
+        touched = members
         if self.merge != "none":
             for edge in range(4):
-                touched += self._look(key, edge, [member for member in members if member.part.inner[edge]], known)
+                if before := self._look(key, edge, touching[edge], known):
+                    touched = touched + before
         if touched:
             groups = {id(group): group for group in [member.group.root() for member in touched]}
-            self._ready += [group for group in groups.values() if not group.waiting]
+            whole = [group for group in groups.values() if not group.waiting]
+            self._ready += whole
+            self._count += len(whole)
 
     def take(self, all_of_them: bool = False) -> Features:
         """Objects that became whole since the last call, in degrees; a batch at a time unless ``all_of_them``."""
-        if len(self._ready) < BATCH and not all_of_them:
-            return Features([])
-        ready, self._ready = self._ready, []
+        if self._count < BATCH and not all_of_them:
+            return NOTHING
+        ready, self._ready, self._count = self._ready, [], 0
+        features = self._features(ready)
         if self._crowd is None:
-            return Features(self._texts(ready))
-        self._crowd.add(self._held(ready))
+            return features
+        self._crowd.add(self._held(features))
         if not (all_of_them or self._crowd.grown):
-            return Features([])
+            return NOTHING
         found = self._crowd.release(None if all_of_them else self._future())
         self.counts["suppressed"] = self._crowd.suppressed
         return Features([each.text for each in found])
@@ -101,32 +114,34 @@ class Seams:
         """Tiles that something is remembered of."""
         return len({key for key, _ in self._waiting})
 
-    def _texts(self, ready: list[Group | tuple[mercantile.Tile, Whole]]) -> list[bytes]:
+    def _features(self, ready: list[Group | Own]) -> Features:
         """The features of objects, in their order."""
         groups = [entry for entry in ready if isinstance(entry, Group)]
         objects = objects_of(groups, self.merge, self.provenance, self.counts)
+        for group in groups:
+            group.members = []  # which point to it: so nothing is left for the garbage collector
         shapes = np.array([made[1] for made in objects if made is not None], dtype=object)
         geometries = iter(geometry_texts_of(shapes, self.zoom))
-        texts: list[bytes] = []
         made_of = iter(objects)
+        blocks: list[bytes] = []
+        count = 0
         for entry in ready:
             if isinstance(entry, tuple):
-                tile, whole = entry
-                properties = _with_tile(whole.properties, tile) if self.provenance else whole.properties
-                texts.append(FEATURE % (whole.geometry, properties, name(tile, whole.index).encode()))
+                tile, block, several = entry
+                count += several
+                blocks.append(_with_tile(block, tile) if self.provenance else block)
             elif (made := next(made_of)) is not None and (geometry := next(geometries)) is not None:
-                texts.append(FEATURE % (geometry, orjson.dumps(made[2]), made[0].encode()))
-        return texts
+                count += 1
+                blocks.append(FEATURE % (geometry, orjson.dumps(made[2]), made[0].encode()))
+        return Features(blocks, count)
 
-    def _held(self, ready: list[Group | tuple[mercantile.Tile, Whole]]) -> list[Held]:
-        """The same, with what suppression looks at."""
-        texts = self._texts(ready)
-        features = list(Features(texts))
-        shapes = shapes_of([orjson.dumps(feature["geometry"]) for feature in features], self.zoom)
-        told = [feature["properties"] for feature in features]
+    def _held(self, features: Features) -> list[Held]:
+        """Features, and what suppression looks at."""
+        told = list(features)
+        shapes = shapes_of([orjson.dumps(feature["geometry"]) for feature in told], self.zoom)
         return [
-            Held(text, shape, float(properties["confidence"]), properties.get("category"))
-            for text, shape, properties in zip(texts, shapes, told, strict=True)
+            Held(text, shape, float(feature["properties"]["confidence"]), feature["properties"].get("category"))
+            for text, shape, feature in zip(features.texts, shapes, told, strict=True)
         ]
 
     def _future(self) -> Future:
@@ -180,8 +195,13 @@ class Seams:
         return before
 
 
-def _with_tile(properties: bytes, tile: mercantile.Tile) -> bytes:
-    """Properties with the tile that they are of, before the ``confidence_max`` that was added to them."""
-    told = orjson.loads(properties)
-    last = {"confidence_max": told.pop("confidence_max")} if next(reversed(told)) == "confidence_max" else {}
-    return orjson.dumps({**told, "tiles": [named(tile)], **last})
+def _with_tile(block: bytes, tile: mercantile.Tile) -> bytes:
+    """Features with the tile that they are of, before the ``confidence_max`` that was added to them."""
+    texts = []
+    for text in block.split(SEPARATOR):
+        start, end = text.index(BEFORE_PROPERTIES) + len(BEFORE_PROPERTIES), text.rindex(b',"id":')
+        told = orjson.loads(text[start:end])
+        last = {"confidence_max": told.pop("confidence_max")} if next(reversed(told)) == "confidence_max" else {}
+        told.update(tiles=[named(tile)], **last)
+        texts.append(text[:start] + orjson.dumps(told) + text[end:])
+    return SEPARATOR.join(texts)

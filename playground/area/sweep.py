@@ -50,11 +50,15 @@ class Window:
     def __init__(self, bands: Iterator[Addresses]) -> None:
         self._bands = bands
         self._kept: dict[int, set[Key]] = {}
+        self._at: int | None = None
         self._ended = False
 
     def around(self, y: int) -> Window:
         """Move on to the band of a row."""
         band = y // BAND_ROWS
+        if band == self._at:
+            return self
+        self._at = band
         while not self._ended and not any(number > band for number in self._kept):
             addresses = next(self._bands, None)
             if addresses is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from playground.formats.features import texts_of
+from playground.formats.features import SEPARATOR, blocks_of
 
 
 class GeoJSONWriter:
@@ -24,10 +24,10 @@ class GeoJSONWriter:
         return self
 
     def write(self, features: Iterable[dict[str, Any]]) -> None:
-        if texts := texts_of(features):
+        if blocks := blocks_of(features):
             self._stream.write(self._separator)
-            self._stream.write(b",\n".join(texts))
-            self._separator = b",\n"
+            self._stream.write(SEPARATOR.join(blocks))
+            self._separator = SEPARATOR
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from playground.formats.features import texts_of
+from playground.formats.features import SEPARATOR, blocks_of
 
 RECORD_SEPARATOR = b"\x1e"
 
@@ -24,8 +24,9 @@ class GeoJSONSeqWriter:
         return self
 
     def write(self, features: Iterable[dict[str, Any]]) -> None:
-        if texts := texts_of(features):
-            self._stream.write(RECORD_SEPARATOR + (b"\n" + RECORD_SEPARATOR).join(texts) + b"\n")
+        if blocks := blocks_of(features):
+            between = b"\n" + RECORD_SEPARATOR
+            self._stream.write(RECORD_SEPARATOR + between.join(blocks).replace(SEPARATOR, between) + b"\n")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
