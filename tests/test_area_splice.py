@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import shapely
 
-from playground.area.edges import clipped
+from playground.area.clipping import clipped
 from playground.area.splice import spliced
 from playground.area.world import UNITS
 
