@@ -10,7 +10,7 @@ import pytest
 import shapely
 
 from playground.answers.crossings import are_simple
-from playground.answers.numbers import numbers_of
+from playground.answers.numbers import LEAST, numbers_of
 from playground.answers.shapes import polygons_of_table
 from playground.answers.steady import are_steady
 from playground.answers.table import Table, table_of_polygons
@@ -37,8 +37,6 @@ class Third:
         [[2.5, 1.5], (3.5, 4.5)],
         [[True, 2], [3, 4]],
         [[2**40, 1], [3, 4]],
-        [[1, 2]] * 70_000,
-        [[1.5, 2.5]] * 70_000,
         [[np.float64(1.5), 2.0], [3.0, np.float32(4)]],
         [[1, np.int64(7)], [3, 4]],
         [[1.5, Third()]],
@@ -46,7 +44,9 @@ class Third:
     ],
     ids=lambda positions: repr(positions[:2])[:40],
 )
-def test_positions_are_read_as_the_numbers_that_they_are(positions: list[Any]) -> None:
+@pytest.mark.parametrize("times", [1, LEAST, 40_000])
+def test_positions_are_read_as_the_numbers_that_they_are(positions: list[Any], times: int) -> None:
+    positions = positions * times
     coords, width = numbers_of(positions)
     assert width == 2
     assert coords.tolist() == [[float(x), float(y)] for x, y in positions]
@@ -70,9 +70,11 @@ def test_positions_are_read_as_the_numbers_that_they_are(positions: list[Any]) -
     ],
     ids=repr,
 )
-def test_what_is_no_number_is_not_read_as_one(positions: list[Any]) -> None:
-    with pytest.raises((TypeError, ValueError, OverflowError, KeyError)):
-        numbers_of(positions)
+@pytest.mark.parametrize("around", [0, LEAST])
+def test_what_is_no_number_is_not_read_as_one(positions: list[Any], around: int) -> None:
+    for good in ([1, 2], [1.5, 2.5]):
+        with pytest.raises((TypeError, ValueError, OverflowError, KeyError)):
+            numbers_of([good] * around + positions + [good] * around)
 
 
 def rings(count: int, spread: float, seed: int) -> list[list[list[float]]]:
