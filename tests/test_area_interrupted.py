@@ -16,6 +16,7 @@ import pytest
 from areas import SIDE, call, command, plan_and_spec, rows, undisturbed, until_written, write_source, written
 from conftest import PREDICTORS
 
+from playground.area import sweep
 from playground.area.engines.local import LocalEngine
 from playground.area.running import AreaRun
 
@@ -182,6 +183,15 @@ def test_a_worker_that_is_killed_loses_nothing(source: Path, wanted: bytes, tmp_
     assert run.report.whole
     assert len(engines) == 2
     run.close()
+
+
+def test_what_memory_has_no_room_for_is_read_from_the_journal(
+    source: Path, wanted: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "HELD", 20_000)
+    plan, spec = plan_and_spec(source)
+    run = AreaRun(plan, lambda total: LocalEngine(spec, 2, total), tmp_path / "journal")
+    assert written(run, tmp_path / "a.geojson") == wanted
 
 
 def test_a_full_disk_is_said(source: Path, tmp_path: Path) -> None:

@@ -60,6 +60,23 @@ def test_plain_features_and_numpy_views_are_written_alike(name):
     assert texts[0] == texts[1] == texts[2]
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_features_are_written_as_they_are_read_whatever_the_order_of_their_members(name):
+    texts = [
+        b'{"type":"Feature","geometry":null,"properties":{"a":1}}',
+        b'{"id":7,"properties":{"a":null},"geometry":{"type":"Point","coordinates":[1.0,2.0]},"type":"Feature"}',
+        b'{"type":"Feature","geometry":{"coordinates":[1.0,2.0],"type":"Point"},"properties":null,"id":8}',
+        b'{"type":"Feature","geometry":{"type":"Point","coordinates":[3.0,4.0]},"properties":{"b":",\\n"},"id":"x"}',
+    ]
+    written = []
+    for features in (Features(texts), list(Features(texts))):
+        stream = io.BytesIO()
+        with writer_class(name)(stream) as writer:
+            writer.write(features)
+        written.append(stream.getvalue())
+    assert written[0] == written[1]
+
+
 def test_features_are_a_list_that_is_read_when_asked():
     features = Features([*answer(3).texts, b"not yet"])
     assert len(features) == 4

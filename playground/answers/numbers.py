@@ -29,6 +29,9 @@ WHOLE_TAGS = {"list": ord("["), "length": 2, "before_x": ord("i"), "before_y": o
 MARSHAL_VERSION = 2
 """The last that writes every object in full, however often it is there."""
 
+LEAST = 256
+"""Fewer positions are read sooner than it is looked what they are."""
+
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -38,7 +41,7 @@ def numbers_of(positions: list[Any]) -> tuple[FloatArray, int]:
     Raises:
         TypeError, ValueError, OverflowError: anything but numbers in positions, all as long.
     """
-    found = _alike(positions)
+    found = _alike(positions) if len(positions) >= LEAST else None
     return _one_by_one(positions) if found is None else (found, 2)
 
 

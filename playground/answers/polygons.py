@@ -32,7 +32,7 @@ def place_polygons(table: Table, frame: Frame, audit: Audit, teams: IntArray | N
     crossing = shift_into_world(table, frame, audit)
     coords = frame.round(frame.place(table.coords))
     # Validity counts where the client reads it: after projecting and rounding.
-    left_turning, sure = _turns(table, coords)
+    left_turning, sure = _turns(table, coords, frame)
     sound = _are_valid(table, coords, frame) & ~crossing & sure
     is_exterior = np.zeros(len(left_turning), dtype=bool)
     is_exterior[table.first_paths] = True
@@ -81,10 +81,11 @@ def _are_valid(table: Table, coords: FloatArray, frame: Frame) -> BoolArray:
         return np.asarray(shapely.is_valid(polygons_of_table(table, coords)))
     valid = are_steady(table, frame)
     for look in (_simple, _valid):
-        if valid.all():
-            break
-        doubtful = table.take(~valid)
-        valid[~valid] = look(doubtful, coords[np.repeat(~valid, table.positions)])
+        doubtful = ~valid
+        if doubtful.all():
+            valid = look(table, coords)
+        elif doubtful.any():
+            valid[doubtful] = look(table.take(doubtful), coords[np.repeat(doubtful, table.positions)])
     return valid
 
 
@@ -96,11 +97,12 @@ def _valid(table: Table, coords: FloatArray) -> BoolArray:
     return np.asarray(shapely.is_valid(polygons_of_table(table, coords)))
 
 
-def _turns(table: Table, coords: FloatArray) -> tuple[BoolArray, BoolArray]:
+def _turns(table: Table, coords: FloatArray, frame: Frame) -> tuple[BoolArray, BoolArray]:
     """Whether each ring turns left; and of each geometry whether that is sure, and its rings enclose some pixels."""
     area, error = _areas(table, coords)
     unsure = np.abs(area) <= error
-    pixels = area if coords is table.coords or np.array_equal(coords, table.coords) else _areas(table, table.coords)[0]
+    same = frame.tile is None and np.array_equal(coords, table.coords)
+    pixels = area if same else _areas(table, table.coords)[0]
     unsure |= np.abs(pixels) <= TINY
     if not unsure.any():
         return area > 0, np.ones(len(table), dtype=bool)

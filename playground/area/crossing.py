@@ -11,7 +11,7 @@ import shapely
 from playground.area.clipping import clipped
 from playground.area.edges import Edges
 from playground.area.found import BoolArray, Found
-from playground.area.parts import Part, Runs, are_boxes
+from playground.area.parts import Part, are_boxes
 from playground.area.world import UNITS
 from playground.geo import FloatArray
 
@@ -52,8 +52,8 @@ def parts_of(
     middles = np.floor((bounds[:, :2] + bounds[:, 2:]) / 2 / UNITS).astype(int)
     boxes = are_boxes(shapes).tolist()
     edges = Edges(shapes)
-    inner = _at_edges(edges, -BESIDE)
-    outer = _at_edges(edges, BESIDE) if tells.any() else inner
+    inner = edges.runs(-BESIDE)
+    outer = edges.runs(BESIDE) if tells.any() else inner
     own_texts, seen_texts = shapely.to_wkb(own).tolist(), shapely.to_wkb(shapes).tolist()
     for number, feature in enumerate(features.tolist()):
         image = int(images[feature])
@@ -72,12 +72,6 @@ def parts_of(
                 found.properties(feature),
             ),
         )
-
-
-def _at_edges(edges: Edges, beside: float) -> list[tuple[Runs, Runs, Runs, Runs]]:
-    """The runs of each shape, by edge."""
-    west, east, north, south = (edges.runs(edge, beside) for edge in range(4))
-    return list(zip(west, east, north, south, strict=True))
 
 
 def _off_the_map(tile: mercantile.Tile) -> tuple[str, ...]:

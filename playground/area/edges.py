@@ -6,9 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from playground.area.parts import EAST, SOUTH, WEST, Runs
+from playground.area.parts import EAST, NORTH, SOUTH, WEST, Runs
 from playground.area.world import UNITS, Shapes
 from playground.geo import FloatArray
+
+EDGES = (WEST, EAST, NORTH, SOUTH)
 
 
 class Edges:
@@ -16,41 +18,57 @@ class Edges:
 
     def __init__(self, shapes: Shapes) -> None:
         self._count = len(shapes)
-        coords, paths, self._owners = _paths(shapes)
-        same = paths[1:] == paths[:-1]
-        self._owners = self._owners[1:][same]
-        self._from, self._to = coords[:-1][same], coords[1:][same]
+        coords, paths, owners = _paths(shapes)
+        same = np.flatnonzero(paths[1:] == paths[:-1])
+        self._owners = owners[same]
+        # By axis, where each begins and ends.
+        self._from = [coords[same, axis] for axis in range(2)]
+        self._to = [coords[same + 1, axis] for axis in range(2)]
         # A line is met in points: they get a width to be met by.
         self._areal = shapely.get_dimensions(shapes) == 2
 
-    def runs(self, edge: int, beside: float) -> list[Runs]:
-        """Where shapes cover a line along an edge: (from, to) in units from the edge's beginning, in order."""
-        across = beside if edge in (EAST, SOUTH) else -beside
-        at = (UNITS if edge in (EAST, SOUTH) else 0.0) + across
-        axis = 1 if edge in (WEST, EAST) else 0
-        starts, ends = self._from[:, 1 - axis], self._to[:, 1 - axis]
-        # An edge's one end counts, not the other: so a corner on the line is met once, or twice where both turn back.
-        met = np.flatnonzero((starts <= at) != (ends <= at))
-        share = (at - starts[met]) / (ends[met] - starts[met])
-        along = self._from[met, axis] + share * (self._to[met, axis] - self._from[met, axis])
-        owners = self._owners[met]
-        order = np.lexsort((along, owners))
-        owners, along = owners[order], along[order]
-        areal = self._areal[owners]
+    def runs(self, beside: float) -> list[tuple[Runs, Runs, Runs, Runs]]:
+        """Where each shape covers lines along the four edges: (from, to) in units from the edge's beginning, in order.
+
+        Args:
+            beside: units from each edge to its line, outwards.
+        """
+        keys, along = self._met(beside)
+        order = np.lexsort((along, keys))
+        keys, along = keys[order], along[order]
+        areal = self._areal[keys % self._count]
         half = UNITS / 512
         lows = np.concatenate([along[areal][::2], along[~areal] - half])
         highs = np.concatenate([along[areal][1::2], along[~areal] + half])
-        whose = np.concatenate([owners[areal][::2], owners[~areal]])
+        whose = np.concatenate([keys[areal][::2], keys[~areal]])
         # In the core's own stretch only: what lies beside the corners belongs to the next edge.
         kept = (highs > 0) & (lows < UNITS) & (highs > lows)
         lows, highs = np.maximum(lows, 0.0), np.minimum(highs, float(UNITS))
-        runs: list[Runs] = [[] for _ in range(self._count)]
-        for index, low, high in zip(whose[kept].tolist(), lows[kept].tolist(), highs[kept].tolist(), strict=True):
-            if runs[index] and low <= runs[index][-1][1]:
-                runs[index][-1] = (runs[index][-1][0], max(runs[index][-1][1], high))
+        runs: list[Runs] = [[] for _ in range(4 * self._count)]
+        for key, low, high in zip(whose[kept].tolist(), lows[kept].tolist(), highs[kept].tolist(), strict=True):
+            found = runs[key]
+            if found and low <= found[-1][1]:
+                found[-1] = (found[-1][0], max(found[-1][1], high))
             else:
-                runs[index].append((low, high))
-        return runs
+                found.append((low, high))
+        west, east, north, south = (runs[edge * self._count : (edge + 1) * self._count] for edge in EDGES)
+        return list(zip(west, east, north, south, strict=True))
+
+    def _met(self, beside: float) -> tuple[npt.NDArray[np.int64], FloatArray]:
+        """(edge times shapes plus shape, units along the edge) of places where shapes meet the lines."""
+        keys, along = [], []
+        for edge in EDGES:
+            at = UNITS + beside if edge in (EAST, SOUTH) else -beside
+            axis = 1 if edge in (WEST, EAST) else 0
+            starts, ends = self._from[1 - axis], self._to[1 - axis]
+            # An edge's one end counts, not the other: so a corner on the line is met once, or twice where both turn
+            # back.
+            met = np.flatnonzero((starts <= at) != (ends <= at))
+            share = (at - starts[met]) / (ends[met] - starts[met])
+            begin = self._from[axis][met]
+            along.append(begin + share * (self._to[axis][met] - begin))
+            keys.append(self._owners[met] + edge * self._count)
+        return np.concatenate(keys), np.concatenate(along)
 
 
 def _paths(shapes: Shapes) -> tuple[FloatArray, npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -20,12 +20,11 @@ from playground.area.objects import MERGES, Group, Member, Merge, merge_named, n
 from playground.area.parts import EAST, NORTH, OPPOSITE, STEPS, WEST, Pieces
 from playground.area.suppression import Crowd, Future, Held, Suppression
 from playground.area.world import UNITS, geometry_texts_of, shapes_of
-from playground.formats.features import FEATURE, SEPARATOR, Features
+from playground.formats.features import BEFORE_PROPERTIES, FEATURE, SEPARATOR, Features
 
 __all__ = ["MERGES", "Merge", "Seams", "merge_named"]
 
 NOTHING = Features([])
-PROPERTIES = b',"properties":'
 BATCH = 500
 """Objects projected at once."""
 
@@ -200,7 +199,7 @@ def _with_tile(block: bytes, tile: mercantile.Tile) -> bytes:
     """Features with the tile that they are of, before the ``confidence_max`` that was added to them."""
     texts = []
     for text in block.split(SEPARATOR):
-        start, end = text.index(PROPERTIES) + len(PROPERTIES), text.rindex(b',"id":')
+        start, end = text.index(BEFORE_PROPERTIES) + len(BEFORE_PROPERTIES), text.rindex(b',"id":')
         told = orjson.loads(text[start:end])
         last = {"confidence_max": told.pop("confidence_max")} if next(reversed(told)) == "confidence_max" else {}
         told.update(tiles=[named(tile)], **last)

@@ -10,6 +10,8 @@ import numpy as np
 import orjson
 import shapely
 
+from playground.formats.features import BEFORE_GEOMETRY, BEFORE_PROPERTIES, Feature, Features
+
 BATCH = 16_384
 """Features in memory at once."""
 IN_MEMORY = 16 * 2**20
@@ -17,6 +19,8 @@ IN_MEMORY = 16 * 2**20
 KINDS = ("bool", "int", "float", "text", "texts")
 """What a column holds: ``texts`` are lists of text; ``text`` is also JSON, where values are of several kinds."""
 MOST = 2**63 - 1
+NULL = b"null"
+TYPED = BEFORE_GEOMETRY + b'{"type":"'
 
 Batch = tuple[np.ndarray[Any, np.dtype[Any]], dict[str, list[Any]]]
 """The geometries (shapely's, None for null) of some features, and their properties by column."""
@@ -38,20 +42,17 @@ class Spool:
         self.geometry_types: set[str] = set()
         """Those met so far; empty for null."""
 
-    def add(self, features: Iterable[dict[str, Any]]) -> None:
+    def add(self, features: Iterable[Feature]) -> None:
         """Take features as GeoJSON has them, in lon/lat; their coordinates may be numpy arrays."""
-        for feature in features:
+        for feature, geometry, kind in _with_geometry(features):
             row = _row(feature)
             for name, value in row.items():
                 if value is not None:
                     self._kinds[name] = _wider(self._kinds.get(name), _kind(value))
                 else:
                     self._kinds.setdefault(name, "")
-            geometry = feature.get("geometry")
-            self.geometry_types.add(geometry["type"] if geometry else "")
-            self._file.write(
-                orjson.dumps((geometry, row), option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
-            )
+            self.geometry_types.add(kind)
+            self._file.write(b"%b\t%b\n" % (geometry, orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY)))
 
     def columns(self) -> dict[str, str]:
         """Name -> kind, in the order in which the names were first seen; of nothing but null: text."""
@@ -69,12 +70,12 @@ class Spool:
         columns = self.columns()
         self._file.seek(0)
         while lines := [line for _, line in zip(range(BATCH), self._file, strict=False)]:
-            rows = [orjson.loads(line) for line in lines]
-            texts = np.array([None if row[0] is None else orjson.dumps(row[0]).decode() for row in rows], object)
-            geometries = shapely.from_geojson(texts)
+            texts, _, told = zip(*(line.partition(b"\t") for line in lines), strict=True)
+            geometries = shapely.from_geojson(np.array([None if text == NULL else text for text in texts], object))
+            rows = [orjson.loads(row) for row in told]
             yield (
                 geometries,
-                {name: [_value(row[1].get(name), kind) for row in rows] for name, kind in columns.items()},
+                {name: [_value(row.get(name), kind) for row in rows] for name, kind in columns.items()},
             )
 
     def close(self) -> None:
@@ -82,7 +83,24 @@ class Spool:
         self._file.close()
 
 
-def _row(feature: dict[str, Any]) -> dict[str, Any]:
+def _with_geometry(features: Iterable[Feature]) -> Iterator[tuple[Feature, bytes, str]]:
+    """Features, the geometry of each as GeoJSON, and its type, empty for null. Texts are read but for the geometry."""
+    if isinstance(features, Features):
+        for text in features.texts:
+            start, end = len(BEFORE_GEOMETRY), text.find(BEFORE_PROPERTIES)
+            if not text.startswith(TYPED) or end < 0:  # another order of members, or no geometry
+                yield from _with_geometry([orjson.loads(text)])
+                continue
+            kind = text[len(TYPED) : text.index(b'"', len(TYPED))]
+            yield orjson.loads(b"{%b" % text[end + 1 :]), text[start:end], kind.decode()
+        return
+    for feature in features:
+        geometry = feature.get("geometry")
+        text = orjson.dumps(geometry or None, option=orjson.OPT_SERIALIZE_NUMPY)
+        yield feature, text, geometry["type"] if geometry else ""
+
+
+def _row(feature: Feature) -> dict[str, Any]:
     row = {} if feature.get("id") is None else {"id": feature["id"]}
     for name, value in (feature.get("properties") or {}).items():
         row[f"{name}_" if name in ("id", "geometry") else name] = value

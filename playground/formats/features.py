@@ -8,7 +8,9 @@ from typing import Any, overload
 import orjson
 
 Feature = dict[str, Any]
-FEATURE = b'{"type":"Feature","geometry":%b,"properties":%b,"id":"%b"}'
+BEFORE_GEOMETRY = b'{"type":"Feature","geometry":'
+BEFORE_PROPERTIES = b',"properties":'
+FEATURE = BEFORE_GEOMETRY + b"%b" + BEFORE_PROPERTIES + b'%b,"id":"%b"}'
 """A feature of its geometry, its properties and an id that needs no escapes."""
 SEPARATOR = b",\n"
 """Between two features; JSON as we write it has no line feed in it."""
