@@ -24,6 +24,8 @@ $(VENV)/installed: pyproject.toml
 demo: $(VENV)/installed
 	$(BIN)/playground demo --out demo
 
+# What is compiled is kept: the tests start hundreds of processes that import the same.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not docker and not browser and not slow" \
 		$(PYTEST_ARGS)

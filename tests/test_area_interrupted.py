@@ -205,7 +205,7 @@ def test_a_full_disk_is_said(source: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "a.geojson").exists()
 
 
-@pytest.mark.parametrize("when", ["at once", "while its predictors load"])
+@pytest.mark.parametrize("when", [pytest.param("at once", marks=pytest.mark.slow), "while its predictors load"])
 def test_a_run_that_is_killed_leaves_no_process(source: Path, tmp_path: Path, when: str) -> None:
     arguments = command(source, tmp_path / "a.geojson", predictor="gated:NeverLoads")
     with subprocess.Popen(arguments, cwd=PREDICTORS, stderr=subprocess.DEVNULL) as process:
@@ -223,6 +223,7 @@ def test_a_run_that_is_killed_leaves_no_process(source: Path, tmp_path: Path, wh
     assert not left
 
 
+@pytest.mark.slow
 def test_workers_come_back_when_the_process_that_forks_them_is_killed(
     source: Path, wanted: bytes, tmp_path: Path
 ) -> None:

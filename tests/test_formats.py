@@ -11,7 +11,6 @@ import re
 import mercantile
 import orjson
 import pyarrow.parquet as pq
-import pyogrio
 import pytest
 import shapely
 from rfc7946 import check_text
@@ -139,6 +138,8 @@ def written(name, features=FEATURES):
 
 
 def test_flatgeobuf_is_what_gdal_reads(tmp_path):
+    import pyogrio  # brings pandas, which takes a second
+
     path = tmp_path / "features.fgb"
     path.write_bytes(written("flatgeobuf"))
     information = pyogrio.read_info(path)
