@@ -15,10 +15,9 @@ import orjson
 from flask import Flask, Response, current_app, request
 
 from playground.serving import metrics_folder
-from playground.serving.correlation import correlation_id
-from playground.serving.guard.callers import caller
+from playground.serving.calls import Call, call
+from playground.serving.correlation import correlation_id_of
 from playground.serving.logs import clean
-from playground.serving.watch import call
 
 MOST = 50
 """Requests that are shown."""
@@ -94,20 +93,19 @@ class Recent(logging.Handler):
         self._requests = Ring(folder, "requests", MOST)
         self._lines = Ring(folder, "lines", MOST_LINES)
 
-    def note(self, response: Response) -> None:
-        """Keep the current request."""
-        known = call()
+    def note(self, known: Call, status: int) -> None:
+        """Keep a request."""
         entry: dict[str, Any] = {
             "time": time.time(),
-            "method": request.method,
-            "path": request.path,
-            "status": response.status_code,
+            "method": known.method,
+            "path": known.path,
+            "status": status,
             "outcome": known.outcome,
-            "caller": caller(),
+            "caller": known.caller,
             "tile": known.tile,
             "milliseconds": round((time.perf_counter() - known.began) * 1000, 1),
-            "correlationId": correlation_id(),
-            "error": clean(known.error),
+            "correlationId": correlation_id_of(known),
+            "error": clean(known.error) if known.error else "",
         }
         if known.result is not None:
             entry |= {"timing": known.result.timing, "features": known.result.report["features_out"]}
@@ -133,7 +131,7 @@ def recent_of() -> Recent:
     return found
 
 
-def install(app: Flask, keep_log: bool) -> None:
+def install(app: Flask, keep_log: bool) -> Recent:
     """Remember every prediction; the lines of the log only where they may be shown."""
     folder = os.environ.get(metrics_folder.VARIABLE)
     kept = Recent(Path(folder) / "recent" if folder else None)
@@ -144,8 +142,10 @@ def install(app: Flask, keep_log: bool) -> None:
     @app.after_request
     def note(response: Response) -> Response:
         if (request.blueprint or "").endswith(PREDICTING):
-            kept.note(response)
+            kept.note(call(), response.status_code)
         return response
+
+    return kept
 
 
 def _line(entry: dict[str, Any]) -> bytes:
