@@ -187,12 +187,16 @@ def install(app: Flask, services: Sequence[Service], rules: Rules) -> None:
 def _routes(app: Flask) -> dict[str, _Route]:
     """The lane's addresses."""
     found = {}
+    addresses = app.url_map.bind("")
     for rule in app.url_map.iter_rules():
         blueprint, _, name = rule.endpoint.rpartition(".")
         target = VIEWS.get(".".join(rule.endpoint.split(".")[-2:]))
         if target and "POST" in (rule.methods or ()) and not rule.arguments:
             view = app.view_functions[rule.endpoint]
-            found[rule.rule] = _Route(rule.endpoint, name, view, load(target), service_of(app, blueprint))
+            route = _Route(rule.endpoint, name, view, load(target), service_of(app, blueprint))
+            for path in dict.fromkeys((rule.rule, f"{rule.rule.rstrip('/')}/")):
+                if addresses.match(path, "POST")[0] == rule.endpoint:
+                    found[path] = route
     return found
 
 
