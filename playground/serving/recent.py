@@ -43,6 +43,8 @@ class Ring:
         self._entries: collections.deque[dict[str, Any]] = collections.deque(maxlen=most)
         self._lock = threading.Lock()
         self._written = 0
+        self._file = -1
+        self._of = 0
         if folder is not None:
             with contextlib.suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -56,15 +58,24 @@ class Ring:
             if self._folder is None:
                 return
             with contextlib.suppress(OSError):  # a full disk is no reason to refuse a prediction
-                path = self._folder / f"{self._kind}-{os.getpid()}.jsonl"
-                if self._written % (4 * (self._entries.maxlen or 1)) == 0:
-                    fresh = path.with_suffix(".new")
-                    fresh.write_bytes(b"".join(map(_line, self._entries)))
-                    fresh.replace(path)
+                full = self._written % (4 * (self._entries.maxlen or 1)) == 0
+                if full or self._of != os.getpid() or not os.fstat(self._file).st_nlink:
+                    self._start_anew()
                 else:
-                    with path.open("ab") as file:
-                        file.write(_line(entry))
+                    os.write(self._file, _line(entry))
                 self._written += 1
+
+    def _start_anew(self) -> None:
+        """A file of this process with what is to be kept, open for what comes."""
+        assert self._folder is not None
+        path = self._folder / f"{self._kind}-{os.getpid()}.jsonl"
+        fresh = path.with_suffix(".new")
+        fresh.write_bytes(b"".join(map(_line, self._entries)))
+        opened = os.open(fresh, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        fresh.replace(path)
+        if self._of == os.getpid():
+            os.close(self._file)
+        self._file, self._of = opened, os.getpid()
 
     def read(self) -> list[dict[str, Any]]:
         """The last ones of all workers, the newest first."""
