@@ -9,27 +9,85 @@ requests, where a mistake would be a hole, stays gunicorn's; so does whatever is
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Sequence
 from typing import Any
 
 import gunicorn
 from gunicorn import util
 from gunicorn.http import wsgi
 from gunicorn.http.body import LengthReader
+from gunicorn.http.message import Request
+from gunicorn.http.parser import RequestParser
+
+from playground.serving.connections import READ
 
 KNOWN = 27
 """The gunicorn that this has been written against; another one keeps its own way."""
-AT_ONCE = 65536
-"""Bytes that are read of a connection at once: a request with the image of a tile comes whole."""
 
 
 PLAIN = frozenset(("CONTENT-TYPE", "CONTENT-LENGTH"))
 """Headers whose names stand in the environment without HTTP_ before them."""
 
 
+SAFE = frozenset(
+    (
+        "Cache-Control",
+        "Content-Encoding",
+        "Content-Type",
+        "ETag",
+        "RateLimit",
+        "RateLimit-Policy",
+        "Vary",
+        "X-Content-Type-Options",
+        "X-Correlation-ID",
+    )
+)
+"""Names of headers that need no look; their values do."""
+
+
+class _Request(Request):  # type: ignore[misc]  # gunicorn has no types
+    """Gunicorn's, which asks once for each connection whether its other end is a proxy that is trusted."""
+
+    def _peer_trusted_for_forwarded(self) -> Any:
+        connection = self.unreader
+        if not hasattr(connection, "trusted"):
+            connection.trusted = super()._peer_trusted_for_forwarded()
+        return connection.trusted
+
+
+class _Date:
+    """The time as a Date header has it, made once a second."""
+
+    def __init__(self) -> None:
+        self._made = 0, ""
+
+    def __call__(self, timestamp: float | None = None) -> str:
+        if timestamp is not None:
+            return str(_http_date(timestamp))
+        now = int(time.time())
+        second, text = self._made
+        if second != now:
+            text = str(_http_date(now))
+            self._made = now, text
+        return text
+
+
+_http_date = util.http_date
+
+
 class Response(wsgi.Response):  # type: ignore[misc]  # gunicorn has no types
     """Gunicorn's, which sends an answer that is there as a whole at once."""
 
     headers_sent: bool
+
+    def process_headers(self, headers: Sequence[tuple[str, str]]) -> None:
+        for pair in headers:
+            name, value = pair
+            if name in SAFE and type(value) is str and wsgi.HEADER_VALUE_RE.fullmatch(value):
+                self.headers.append((name, value.strip(" \t")))
+            else:
+                super().process_headers((pair,))
 
     def write(self, arg: bytes) -> None:
         if type(arg) is not bytes or self.response_length != len(arg) or self.headers_sent or self._omits_body:
@@ -57,6 +115,8 @@ class _Exchange:
     def __init__(self, worker: Any) -> None:
         self._keepalive_after, self._create = worker._keepalive_after, wsgi.create
         worker._keepalive_after, wsgi.create = self.keepalive_after, self.create
+        RequestParser.mesg_class = _Request
+        util.http_date = _Date()
         cfg = worker.cfg
         settings = {name: each.get() for name, each in cfg.settings.items() if not hasattr(type(cfg), name)}
         vars(cfg).update(settings)  # a worker's do not change any more, and Python looks here first
@@ -65,7 +125,7 @@ class _Exchange:
     def keepalive_after(self, conn: Any, keepalive: bool) -> bool:
         """Whether a connection can be used again: at once where the body has been read to its end."""
         if keepalive:
-            conn.parser.unreader.mxchunk = AT_ONCE
+            conn.parser.unreader.mxchunk = READ
             reader = conn.parser.mesg.body.reader
             if type(reader) is LengthReader and reader.length == 0:
                 conn.parser.mesg = None  # nothing of it is left to be looked at before the next one

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import logging
+import mmap
 import os
 import threading
 import time
@@ -23,6 +24,8 @@ MOST = 50
 """Requests that are shown."""
 MOST_LINES = 200
 """Lines of the log that are shown."""
+ROOM = 65536
+"""Bytes of a file for what comes; when they are full, a new one takes its place."""
 MOST_FILES = 16
 """Of one kind: workers come and go, what the latest of them did is kept."""
 PREDICTING = ("predictions", "process", "jobs")
@@ -43,8 +46,8 @@ class Ring:
         self._entries: collections.deque[dict[str, Any]] = collections.deque(maxlen=most)
         self._lock = threading.Lock()
         self._written = 0
-        self._file = -1
-        self._of = 0
+        self._file: mmap.mmap | None = None
+        self._end = self._of = 0
         if folder is not None:
             with contextlib.suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -58,24 +61,31 @@ class Ring:
             if self._folder is None:
                 return
             with contextlib.suppress(OSError):  # a full disk is no reason to refuse a prediction
-                full = self._written % (4 * (self._entries.maxlen or 1)) == 0
-                if full or self._of != os.getpid() or not os.fstat(self._file).st_nlink:
+                line = _line(entry)
+                if self._file is None or self._of != os.getpid() or self._end + len(line) > len(self._file):
                     self._start_anew()
                 else:
-                    os.write(self._file, _line(entry))
-                self._written += 1
+                    self._file[self._end : self._end + len(line)] = line
+                    self._end += len(line)
 
     def _start_anew(self) -> None:
-        """A file of this process with what is to be kept, open for what comes."""
+        """A file of this process with what is to be kept, and room for what comes.
+
+        In memory, as a write would let go of the interpreter: with many threads that costs more than all the rest.
+        """
         assert self._folder is not None
+        self._file = None
         path = self._folder / f"{self._kind}-{os.getpid()}.jsonl"
         fresh = path.with_suffix(".new")
-        fresh.write_bytes(b"".join(map(_line, self._entries)))
-        opened = os.open(fresh, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        kept = b"".join(map(_line, self._entries))
+        with fresh.open("w+b") as file:
+            # A page of the file that has no place on the disk would end the process when it is written to.
+            os.posix_fallocate(file.fileno(), 0, len(kept) + ROOM)
+            file.write(kept)
+            file.flush()
+            self._file = mmap.mmap(file.fileno(), len(kept) + ROOM)
         fresh.replace(path)
-        if self._of == os.getpid():
-            os.close(self._file)
-        self._file, self._of = opened, os.getpid()
+        self._end, self._of = len(kept), os.getpid()
 
     def read(self) -> list[dict[str, Any]]:
         """The last ones of all workers, the newest first."""
@@ -85,7 +95,7 @@ class Ring:
             found = []
             for path in self._files():
                 with contextlib.suppress(OSError):
-                    for line in path.read_bytes().splitlines()[-most:]:
+                    for line in path.read_bytes().rstrip(b"\0").splitlines()[-most:]:
                         with contextlib.suppress(ValueError):  # half of a line that is being written
                             found.append(orjson.loads(line))
         return sorted(found, key=lambda entry: -float(entry["time"]))[:most]
