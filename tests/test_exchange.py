@@ -26,6 +26,8 @@ REQUESTS = {
     "escaped": b"GET /a%2Fb/%C3%A4/%00?%41 HTTP/1.1\r\nHost: x\r\n\r\n",
     "body": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY)
     + BODY,
+    "small body": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n12345",
+    "no body": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
     "chunks": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
     "repeated": b"GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 1.1.1.1\r\nVia: a\r\nX-Forwarded-For: 2.2.2.2\r\n\r\n",
     "behind a proxy": b"GET /api/x HTTP/1.1\r\nHost: x\r\nX-Forwarded-Proto: https\r\nSCRIPT_NAME: /api\r\n\r\n",
@@ -65,7 +67,9 @@ def exchanged(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[dict[str, 
         def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
             seen.update(environ)
             if environ["PATH_INFO"] != "/unread":
-                seen["wsgi.input"] = environ["wsgi.input"].read()
+                length = environ.get("CONTENT_LENGTH")
+                given = [environ["wsgi.input"].read(int(length))] if length else []
+                seen["wsgi.input"] = b"".join([*given, environ["wsgi.input"].read()])
             start_response(status, list(headers))
             return list(pieces)
 
@@ -86,7 +90,7 @@ def exchanged(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[dict[str, 
             assert (name in seen) == bool(seen)
             seen.pop(name, None)
         if seen and not isinstance(seen["wsgi.input"], bytes):
-            seen["wsgi.input"] = type(seen["wsgi.input"])
+            seen["wsgi.input"] = None
         return seen, re.sub(rb"Date: [^\r]+", b"Date: *", told), bool(kept)
 
     return send
