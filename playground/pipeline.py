@@ -93,6 +93,7 @@ class Pipeline:
     ) -> None:
         self.settings = settings
         self._options = answers.Options.of(settings)
+        self._isolated = settings.predictor_isolation != "none"
         self._predict = predict
         self._engine = engine
         self._admitted = admitted
@@ -284,6 +285,11 @@ class Pipeline:
         timing = {name: _milliseconds(seconds) for name, seconds in served.timing.items()}
         timing["format"] = _milliseconds(ended - formatting)
         timing["total"] = _milliseconds(ended - started)
+        if self._isolated:
+            # A tile is one of its own tiles, and what makes its parts holds it: it would stay for the collector.
+            for each in served.tiles:
+                each._loaders.clear()
+            served.tiles.clear()
         return Outcome(answer, _describe(served, frame), report, timing)
 
 

@@ -8,7 +8,19 @@ from typing import Any
 from flask import Blueprint, Flask
 
 from playground.registry import load
-from playground.serving import correlation, cors, endpoints, errors, guard, manners, recent, state, validation, watch
+from playground.serving import (
+    correlation,
+    cors,
+    endpoints,
+    errors,
+    guard,
+    lane,
+    manners,
+    recent,
+    state,
+    validation,
+    watch,
+)
 from playground.serving.state import Service
 
 BLUEPRINTS = {
@@ -49,14 +61,14 @@ def create_app(services: Sequence[Service]) -> Flask:
     app.url_map.merge_slashes = False
     state.install(app, services)
     settings, metrics = services[0].settings, services[0].metrics
-    watch.install(app, metrics, settings.log_api_calls)
+    count = watch.install(app, metrics, settings.log_api_calls)
     if settings.cors_origins:  # before what refuses callers: a browser's question comes without credentials
         cors.install(app, settings.cors_origins)
     correlation.install(app)
     errors.install(app)
-    guard.install(app, settings)
+    let_in = guard.install(app, settings)
     manners.install(app, settings)  # after the guard: before it, nobody's body is read, and no answer given again
-    recent.install(app, settings.developer_log)
+    kept = recent.install(app, settings.developer_log)
     for target in BLUEPRINTS.values():
         app.register_blueprint(load(target))
     for each in services:
@@ -67,5 +79,7 @@ def create_app(services: Sequence[Service]) -> Flask:
             app.register_blueprint(around)
     endpoints.install(app, settings)
     if settings.validate_responses:
-        validation.install(app)
+        validation.install(app)  # every answer is looked at, by Flask's way
+    else:
+        lane.install(app, services, lane.Rules(let_in, kept.note, count))
     return app

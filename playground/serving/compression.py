@@ -116,14 +116,31 @@ def coding_for(accept: str) -> str:
     return best if quality > 0 and quality >= qualities.get("identity", 0) else ""
 
 
+def is_worth_it(kind: str, length: int) -> bool:
+    """Whether a whole answer of this media type and so many bytes is sent compressed to who accepts that."""
+    return length >= SMALLEST and is_compressible(kind)
+
+
+def is_compressible(kind: str) -> bool:
+    """Whether things of this media type become smaller."""
+    return kind in COMPRESSIBLE or kind.startswith("text/")
+
+
+def squeeze(data: bytes, coding: str) -> bytes:
+    """The bytes in one of CODINGS."""
+    if coding == "gzip":
+        return gzip.compress(data, GZIP_LEVEL, mtime=0)
+    return zstandard.ZstdCompressor(ZSTD_LEVEL).compress(data)
+
+
 def pack(response: Response, accept: str) -> None:
     """Compress a response that is worth it, if its client accepts that."""
     streamed = response.is_streamed
-    if not streamed and (response.content_length or 0) < SMALLEST:
-        return
     headers = response.headers
     kind = response.mimetype or ""
-    if "Content-Encoding" in headers or not (kind in COMPRESSIBLE or kind.startswith("text/")):
+    if "Content-Encoding" in headers:
+        return
+    if not (is_compressible(kind) if streamed else is_worth_it(kind, response.content_length or 0)):
         return
     response.vary.add("Accept-Encoding")
     coding = coding_for(accept)
@@ -134,11 +151,7 @@ def pack(response: Response, accept: str) -> None:
         response.response = _packed(response.response, coding)  # type: ignore[arg-type]
         headers.pop("Content-Length", None)
     else:
-        data = response.get_data()
-        if coding == "gzip":
-            response.set_data(gzip.compress(data, GZIP_LEVEL, mtime=0))
-        else:
-            response.set_data(zstandard.ZstdCompressor(ZSTD_LEVEL).compress(data))
+        response.set_data(squeeze(response.get_data(), coding))
     headers["Content-Encoding"] = coding
     etag, weak = response.get_etag()
     if etag and not weak:  # other bytes for the same thing

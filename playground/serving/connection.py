@@ -1,17 +1,16 @@
-"""The client's connection of the current request."""
+"""The client's connection of a request."""
 
 from __future__ import annotations
 
 import functools
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from flask import request
 
-
-def client_watch() -> Callable[[], bool]:
-    """Tells whether the client of the current request has closed its connection, from whichever thread it is asked."""
-    sock = request.environ.get("gunicorn.socket")
+def client_watch(environ: Mapping[str, Any]) -> Callable[[], bool]:
+    """Tells whether the client of a request has closed its connection, from whichever thread it is asked."""
+    sock = environ.get("gunicorn.socket")
     return _never if sock is None else functools.partial(_is_closed, sock)
 
 

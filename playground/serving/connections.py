@@ -15,9 +15,9 @@ from __future__ import annotations
 import collections
 import contextlib
 import functools
-import select
 import selectors
 import socket
+import struct
 import time
 from typing import Any
 
@@ -25,6 +25,8 @@ PATIENCE = 2.0
 """Seconds for the client to shut its half: gunicorn's own."""
 AT_ONCE = 0.005
 """Seconds that a thread waits for the next request of a client that asked again at once before."""
+READ = 65536
+"""Bytes that are read of a connection at once: a request with the image of a tile comes whole."""
 MOST = 256
 """Connections that may be about to end; of more the oldest end at once, so that file descriptors do not run out."""
 UNREAD = 65536
@@ -41,6 +43,26 @@ def install(worker: Any) -> None:
         _Connections(worker)
 
 
+def _timeval(seconds: float) -> bytes:
+    """Seconds as the kernel takes them; 0 is no limit."""
+    return struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
+
+
+class _Socket(socket.socket):
+    """One that asks the kernel only for what it has not done already: gunicorn makes each request's block again."""
+
+    @classmethod
+    def of(cls, sock: socket.socket) -> _Socket:
+        """The same connection, which does not block."""
+        made = cls(sock.family, sock.type, sock.proto, sock.detach())
+        made.setblocking(False)
+        return made
+
+    def setblocking(self, flag: bool, /) -> None:
+        if not flag or self.gettimeout() is not None:
+            super().setblocking(flag)
+
+
 class _Connections:
     """The connections of one worker. All but ``handle`` runs in the worker's main thread."""
 
@@ -53,6 +75,7 @@ class _Connections:
     def enqueue_req(self, conn: Any) -> None:
         """A connection has a request."""
         if "close" not in vars(conn):  # a new one: its end will be ours
+            conn.sock = _Socket.of(conn.sock)
             conn.close = functools.partial(self._close, conn, conn.close)
             conn.asks_at_once = True
         elif conn.timeout is not None:
@@ -68,13 +91,22 @@ class _Connections:
 
     def _asks_again(self, conn: Any) -> bool:
         """Wait a moment for the next request: where that is likely, and no other connection needs this thread."""
-        if not (conn.asks_at_once and self._worker.alive and type(conn.sock) is socket.socket) or conn.is_http2:
+        if not (conn.asks_at_once and self._worker.alive and type(conn.sock) is _Socket) or conn.is_http2:
             return False
         if self._worker.tpool._work_queue.qsize() or conn.parser.unreader.buf.getvalue():
             return False
-        poll = select.poll()
-        poll.register(conn.sock, select.POLLIN)
-        conn.asks_at_once = bool(poll.poll(1000 * AT_ONCE))
+        # One call that waits and reads: each one lets go of the interpreter, and has to get it back from the others.
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(AT_ONCE))
+        try:
+            conn.parser.unreader.unread(conn.sock.recv(READ))
+        except BlockingIOError:
+            conn.asks_at_once = False
+        except OSError:  # the client is gone: gunicorn finds that out, too
+            conn.asks_at_once = True
+        else:
+            conn.asks_at_once = True
+        finally:
+            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(0))
         return bool(conn.asks_at_once)
 
     def murder_pending(self) -> None:
@@ -86,7 +118,7 @@ class _Connections:
 
     def _close(self, conn: Any, close: Any, graceful: bool = False) -> None:
         # A worker that ends may wait, and must: with the process its connections end too. TLS has its own way to end.
-        if not (graceful and self._worker.alive and type(conn.sock) is socket.socket):
+        if not (graceful and self._worker.alive and type(conn.sock) is _Socket):
             close(graceful)
             return
         sock = conn.sock

@@ -6,6 +6,9 @@ import re
 
 from flask import Flask, Response, request
 
+from playground.serving.calls import Call
+from playground.serving.headers import Pairs, tell
+
 METHODS = "GET, HEAD, POST, OPTIONS"
 HEADERS = "Accept, Authorization, Content-Encoding, Content-Type, Idempotency-Key, X-API-Key, X-Correlation-ID"
 """What a page may send; its browser asks before it does."""
@@ -38,15 +41,16 @@ def install(app: Flask, origins: str) -> None:
             response.headers["Access-Control-Max-Age"] = MAX_AGE
         return response
 
-    @app.after_request
-    def mark(response: Response) -> Response:
-        if "*" not in allowed:
-            response.vary.add("Origin")
-        origin = request.environ.get("HTTP_ORIGIN", "")
-        if _is_allowed(origin, allowed):
-            response.headers["Access-Control-Allow-Origin"] = "*" if "*" in allowed else origin
-            response.headers["Access-Control-Expose-Headers"] = EXPOSED
-        return response
+    always = () if "*" in allowed else (("Vary", "Origin"),)
+
+    def mark(known: Call) -> Pairs:
+        origin = known.environ.get("HTTP_ORIGIN", "")
+        if not _is_allowed(origin, allowed):
+            return always
+        allow = ("Access-Control-Allow-Origin", "*" if "*" in allowed else origin)
+        return (*always, allow, ("Access-Control-Expose-Headers", EXPOSED))
+
+    tell(app, mark)
 
 
 def _is_allowed(origin: str, allowed: frozenset[str]) -> bool:

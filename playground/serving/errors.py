@@ -14,9 +14,9 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from playground import errors
+from playground.serving.calls import call
 from playground.serving.correlation import correlation_id
 from playground.serving.json import json_response
-from playground.serving.watch import call
 
 STATUS: dict[type[errors.PlaygroundError], int] = {
     errors.RequestError: 400,

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from flask import Flask, Response
+
+from playground.serving.calls import Call, call
+
+Pairs = Sequence[tuple[str, str]]
+"""Headers: names and values. ``Vary`` adds to what stands there, every other takes its place."""
+TOLD = "playground.told"
 
 _ORIGIN = re.compile(r"(https?://)([A-Za-z0-9.{}*-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(?=[/?#]|$)")
 
@@ -49,12 +55,27 @@ def origin_of(address: str) -> str:
     return f"{found[1]}{host}{found[3] or ''}"
 
 
+def tell(app: Flask, pairs_of: Callable[[Call], Pairs]) -> None:
+    """Have every response tell something, whether Flask answers or the lane in front of it (``lane.py``)."""
+    app.extensions.setdefault(TOLD, []).insert(0, pairs_of)  # as Flask: what came last has the first word
+
+    @app.after_request
+    def put(response: Response) -> Response:
+        for name, value in pairs_of(call()):
+            if name == "Vary":
+                response.vary.add(value)
+            else:
+                response.headers[name] = value
+        return response
+
+
 def install(app: Flask) -> None:
     """Set them on every response; a view that sets one itself keeps its own."""
+    always = (("X-Content-Type-Options", "nosniff"),)
+    tell(app, lambda known: always)
 
     @app.after_request
     def protect(response: Response) -> Response:
-        response.headers["X-Content-Type-Options"] = "nosniff"
         if response.mimetype == "text/html":
             response.headers.setdefault("Content-Security-Policy", page_policy())
             response.headers.setdefault("Referrer-Policy", "strict-origin-when-cross-origin")

@@ -26,9 +26,9 @@ from flask import Response, after_this_request, g, request
 
 from playground.errors import KeyInUseError, KeyReusedError, PayloadError, RequestAbandonedError
 from playground.serving import metrics_folder
+from playground.serving.calls import call
 from playground.serving.connection import client_watch
 from playground.serving.guard.callers import caller
-from playground.serving.watch import call
 
 logger = logging.getLogger(__name__)
 
@@ -217,7 +217,7 @@ def forget() -> None:
 
 def _wait(store: Store, name: str, until: float) -> Entry:
     """The entry once its request has ended."""
-    gone = client_watch()
+    gone = client_watch(request.environ)
     if not store.waiting.acquire(blocking=False):
         raise _in_use()
     try:

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from playground.errors import PayloadError
+from playground.serving.connection import client_watch
 from playground.serving.json import json_response
 from playground.serving.openapi import AnyOf, operation
 from playground.serving.openapi.samples import sample_image
@@ -45,10 +46,13 @@ def jobs() -> Response:
 
     A mask is what the predictor reads as tile.valid.
     """
-    require_json()
+    require_json(request.mimetype)
     job = read_job(request.get_data())
-    zoom = service().settings.zoom_level
+    found = service()
+    zoom = found.settings.zoom_level
     if job.zoom != zoom:
         raise PayloadError(f"this predictor works at zoom {zoom}, not {job.zoom}", "see GET /api/config")
     images = [job.tile] if isinstance(job, DetectionJob) else [job.tile1, job.tile2]
-    return json_response(pixel_collection(answered(predict_images(images, mask=job.mask)).answer))
+    return json_response(
+        pixel_collection(answered(predict_images(found, images, client_watch(request.environ), mask=job.mask)).answer)
+    )

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from playground.predictor import Predictor
-from playground.serving import connections
+from playground.serving import connections, exchange
 
 SLOTS = 4096
 """Bytes of shared memory: the first tells whether the server drains, the others which workers have loaded."""
@@ -46,6 +46,7 @@ def post_fork(server: Any, worker: Any) -> None:
     _slot = 1 + worker.age % (SLOTS - 1)
     _shared[_slot] = 0
     connections.install(worker)
+    exchange.install(worker)
 
 
 def when_ready(server: Any) -> None:

@@ -17,11 +17,12 @@ import threading
 from typing import Any
 
 import orjson
-from flask import has_request_context, request
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
+from werkzeug.datastructures import EnvironHeaders
 
-from playground.serving.correlation import correlation_id
+from playground.serving.calls import Call, current
+from playground.serving.correlation import correlation_id_of
 from playground.serving.traces import read_trace
 from playground.sources.base import without_secrets
 
@@ -87,8 +88,9 @@ class JsonFormatter(_Formatter):
         }
         if record.name == "playground.predictor.output":
             entry |= {"stream": getattr(record, "stream", ""), "predictor_pid": getattr(record, "pid", None)}
-        if has_request_context():
-            entry |= self._of_request()
+        known = current()
+        if known is not None:
+            entry |= self._of_request(known)
         entry |= getattr(record, "fields", {})
         if record.exc_info and record.exc_info[0] is not None:
             entry["stack_trace"] = clean(self.formatException(record.exc_info))
@@ -96,12 +98,12 @@ class JsonFormatter(_Formatter):
             entry["stack_trace"] = clean(record.stack_info)
         return _dump(entry)
 
-    def _of_request(self) -> dict[str, Any]:
-        told: dict[str, Any] = {"correlationId": correlation_id()}
-        environ = request.environ
+    def _of_request(self, known: Call) -> dict[str, Any]:
+        told: dict[str, Any] = {"correlationId": correlation_id_of(known)}
+        environ = known.environ
         trace = None
         if "HTTP_X_CLOUD_TRACE_CONTEXT" in environ or "HTTP_TRACEPARENT" in environ:
-            trace = read_trace(request.headers)
+            trace = read_trace(EnvironHeaders(environ))
         if trace:
             name = f"projects/{self.project}/traces/{trace.trace_id}" if self.project else trace.trace_id
             told["logging.googleapis.com/trace"] = name

@@ -7,7 +7,7 @@ import functools
 from flask import request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import NotAcceptable
-from werkzeug.http import parse_accept_header
+from werkzeug.http import parse_accept_header, parse_options_header
 
 JSON = "application/json"
 GEOJSON = "application/geo+json"
@@ -47,6 +47,12 @@ def media_type_for(accept: str, offers: tuple[str, ...]) -> str:
     if not chosen:
         raise NotAcceptable(f"this address answers in {', '.join(offers)}")
     return chosen
+
+
+@functools.lru_cache(maxsize=256)
+def mimetype_of(content_type: str) -> str:
+    """The media type of a Content-Type header, as ``flask.request.mimetype`` gives it."""
+    return parse_options_header(content_type)[0].lower()
 
 
 def wants_html() -> bool:

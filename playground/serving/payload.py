@@ -65,6 +65,8 @@ class _TextPayload(_Where, forbid_unknown_fields=True, kw_only=True):
     image: str
 
 
+NOTHING = [None] * len(_Where.__struct_fields__)
+"""The values of a payload that is an image and nothing else, but for the image."""
 _decoder = msgspec.json.Decoder(PredictPayload)
 _text_decoder = msgspec.json.Decoder(_TextPayload)
 
@@ -90,6 +92,9 @@ def read_payload(body: bytes) -> PredictPayload:
         payload = _lenient(body, error)
     except (msgspec.DecodeError, RecursionError) as error:
         raise PayloadError(f"the body is not JSON: {error}", FORMS) from error
+    *others, image = msgspec.structs.astuple(payload)
+    if image is not None and others == NOTHING:
+        return payload
     groups = {name: [getattr(payload, key) for key in keys] for name, keys in GROUPS.items()}
     given = [name for name, values in groups.items() if any(value is not None for value in values)]
     if len(given) != 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
@@ -19,19 +19,20 @@ from playground.pipeline import Outcome
 from playground.serving import idempotency
 from playground.serving.area_tiles import predict_tiles
 from playground.serving.areas import ask_for, geometry_of_bbox, geometry_of_geojson
+from playground.serving.calls import call
 from playground.serving.connection import client_watch
 from playground.serving.correlation import correlation_id
 from playground.serving.joining import Join
 from playground.serving.json import json_response
 from playground.serving.lifecycle import is_draining
-from playground.serving.negotiation import GEOJSON, GEOJSON_SEQ, JSON, NDJSON, media_type_for
+from playground.serving.negotiation import GEOJSON, GEOJSON_SEQ, JSON, NDJSON, media_type_for, mimetype_of
 from playground.serving.openapi import AnyOf, Binary, operation
 from playground.serving.openapi.samples import sample_address, sample_payloads
 from playground.serving.openapi.schemas import AreaPrediction, FeatureCollection, Prediction
 from playground.serving.payload import PredictPayload, one_form, read_payload
-from playground.serving.state import service
+from playground.serving.state import Service, service
 from playground.serving.stream import AT_A_TIME, SEQUENCES, dump, dump_pieces
-from playground.serving.watch import answered, call
+from playground.serving.watch import answered
 
 logger = logging.getLogger(__name__)
 blueprint = Blueprint("predictions", __name__)
@@ -64,31 +65,51 @@ def refuse_newcomers() -> None:
 )
 def predict() -> Response:
     """Predict the tile, the place, the area or the image of the body, or the image that it names."""
-    form = media_type_for(request.environ.get("HTTP_ACCEPT", ""), FORMS)
-    media_type = request.mimetype
-    if media_type.startswith(RAW_IMAGES):
-        return respond(service().pipeline.predict_image(request.get_data(), client_watch()), form)
-    if media_type and not media_type.endswith("json"):
-        raise UnsupportedMediaType(f"{media_type} is neither JSON nor an image")
-    payload = read_payload(request.get_data())
+    environ = request.environ
+    form = media_type_for(environ.get("HTTP_ACCEPT", ""), FORMS)
+    payload = read_body(request.mimetype, request.get_data)
     if payload.bbox is not None:
         return predict_area(geometry_of_bbox(payload.bbox), form)
     if payload.geometry is not None:
         return predict_area(geometry_of_geojson(payload.geometry), form)
-    return respond(predict_payload(payload), form)
+    found = service()
+    return respond(found, predict_payload(found, payload, client_watch(environ)), form)
 
 
-def predict_payload(payload: PredictPayload) -> Outcome:
+def predict_plain(found: Service, environ: dict[str, Any], body: bytes) -> tuple[bytes, str] | None:
+    """The same for the lane: one image, and an answer in one piece; None for what is Flask's."""
+    form = media_type_for(environ.get("HTTP_ACCEPT", ""), FORMS)
+    payload = read_body(mimetype_of(environ.get("CONTENT_TYPE", "")), lambda: body)
+    if payload.bbox is not None or payload.geometry is not None or form in SEQUENCES:
+        return None
+    return written(found, answered(predict_payload(found, payload, client_watch(environ))), form), form
+
+
+def read_body(media_type: str, read: Callable[[], bytes]) -> PredictPayload:
+    """What a body asks for.
+
+    Raises:
+        UnsupportedMediaType: it is neither JSON nor an image.
+        PlaygroundError: as ``read_payload``.
+    """
+    if media_type.startswith(RAW_IMAGES):
+        return PredictPayload(image=read())
+    if media_type and not media_type.endswith("json"):
+        raise UnsupportedMediaType(f"{media_type} is neither JSON nor an image")
+    return read_payload(read())
+
+
+def predict_payload(found: Service, payload: PredictPayload, is_gone: Callable[[], bool]) -> Outcome:
     """The answer for the one image that a payload stands for."""
-    pipeline = service().pipeline
+    pipeline = found.pipeline
     if payload.image is not None:
-        return pipeline.predict_image(payload.image, client_watch())
+        return pipeline.predict_image(payload.image, is_gone)
     if payload.url is not None:
-        return pipeline.predict_url(payload.url, client_watch())
+        return pipeline.predict_url(payload.url, is_gone)
     if payload.place is not None:
-        return pipeline.predict_lnglat(*payload.place, client_watch())
+        return pipeline.predict_lnglat(*payload.place, is_gone)
     call().tile = "{}/{}/{}".format(*payload.address)
-    return pipeline.predict_tile(*payload.address, client_watch())
+    return pipeline.predict_tile(*payload.address, is_gone)
 
 
 @blueprint.get("/predictions/<int(signed=True):z>/<int(signed=True):x>/<int(signed=True):y>.geojson")
@@ -110,23 +131,29 @@ def prediction(z: int, x: int, y: int) -> Response:
     return response
 
 
-def respond(outcome: Outcome, form: str) -> Response:
-    """The answer with all that is known about it; in other forms than JSON the features alone."""
+def respond(found: Service, outcome: Outcome, form: str) -> Response:
+    """The answer in one of FORMS."""
     answered(outcome)
-    if form == GEOJSON:
-        return json_response(outcome.answer.dumps(), media_type=form)
-    if form != JSON:
+    if form in SEQUENCES:
         features = outcome.answer.features()
         body = dump(features, form) if len(features) <= AT_A_TIME else dump_pieces(features, form)
         return Response(body, content_type=form)
-    return json_response(
+    return Response(written(found, outcome, form), content_type=form)
+
+
+def written(found: Service, outcome: Outcome, form: str) -> bytes:
+    """The answer with all that is known about it; in GeoJSON the features alone."""
+    if form == GEOJSON:
+        return outcome.answer.dumps()
+    return orjson.dumps(
         {
             "prediction": orjson.Fragment(outcome.answer.dumps()),
             "tile": outcome.tile,
-            "service": service().description,
+            "service": orjson.Fragment(found.description_json),
             "report": outcome.report,
             "timing": outcome.timing,
-        }
+        },
+        option=orjson.OPT_SERIALIZE_NUMPY,
     )
 
 
@@ -139,7 +166,7 @@ def predict_area(geometry: shapely.Geometry, form: str) -> Response:
         raise PayloadError("this service has no tile source", "set TILES, or post an image")
     area = ask_for(geometry, settings.zoom_level, settings.max_tiles_per_request)
     join = Join(area, settings.padding)
-    results = predict_tiles(found.pipeline, area.tiles, began + settings.timeout, client_watch())
+    results = predict_tiles(found.pipeline, area.tiles, began + settings.timeout, client_watch(request.environ))
     features: list[dict[str, Any]] = []
     with found.predictor.admitted():  # one place is this request's, however many tiles it has
         for tile, result in results:

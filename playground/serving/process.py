@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -23,16 +23,18 @@ from playground.errors import (
     RequestAbandonedError,
 )
 from playground.pipeline import Outcome
+from playground.serving.calls import call
 from playground.serving.connection import client_watch
 from playground.serving.errors import error_body, outcome_of, status_of
 from playground.serving.json import json_response
+from playground.serving.negotiation import JSON, mimetype_of
 from playground.serving.openapi import AnyOf, operation
 from playground.serving.openapi.samples import sample_image
 from playground.serving.openapi.schemas import FailedPayload, PixelCollection
 from playground.serving.predictions import refuse_newcomers
 from playground.serving.process_payload import MAX_PAYLOADS, ProcessPayload, read_one, read_process
 from playground.serving.state import Service, service
-from playground.serving.watch import answered, call
+from playground.serving.watch import answered
 
 blueprint = Blueprint("process", __name__)
 blueprint.before_request(refuse_newcomers)
@@ -70,11 +72,12 @@ def process() -> Response:
     request among those that wait, and its payloads are predicted one after the other; those that the service's timeout
     leaves no time for are answered 504.
     """
-    require_json()
+    require_json(request.mimetype)
     payloads = read_process(request.get_data())
+    found, is_gone = service(), client_watch(request.environ)
     if isinstance(payloads, ProcessPayload):
-        return json_response(pixel_collection(answered(_predict(payloads)).answer))
-    answers, outcomes, failures = _predict_all(payloads)
+        return json_response(pixel_collection(answered(_predict(found, payloads, is_gone)).answer))
+    answers, outcomes, failures = _predict_all(found, payloads, is_gone)
     if outcomes:
         answered(_together(outcomes))
     if failures:
@@ -84,10 +87,19 @@ def process() -> Response:
     return json_response(b"[" + b",".join(answers) + b"]")
 
 
-def require_json() -> None:
+def process_plain(found: Service, environ: dict[str, Any], body: bytes) -> tuple[bytes, str] | None:
+    """The same for the lane: one payload; None for what is Flask's."""
+    require_json(mimetype_of(environ.get("CONTENT_TYPE", "")))
+    payload = read_process(body)
+    if not isinstance(payload, ProcessPayload):
+        return None
+    return pixel_collection(answered(_predict(found, payload, client_watch(environ))).answer), JSON
+
+
+def require_json(media_type: str) -> None:
     """Refuse a body that says that it is something else."""
-    if request.mimetype and not request.mimetype.endswith("json"):
-        raise UnsupportedMediaType(f"{request.mimetype} is not JSON")
+    if media_type and not media_type.endswith("json"):
+        raise UnsupportedMediaType(f"{media_type} is not JSON")
 
 
 def pixel_collection(answer: Answer) -> bytes:
@@ -100,25 +112,27 @@ def pixel_collection(answer: Answer) -> bytes:
     return orjson.dumps({"type": "FeatureCollection", "features": features})
 
 
-def predict_images(images: Sequence[bytes], **told: Any) -> Outcome:
+def predict_images(found: Service, images: Sequence[bytes], is_gone: Callable[[], bool], **told: Any) -> Outcome:
     """The answer for the images of one payload, if they are as many as the predictor reads.
 
     Raises:
         PayloadError: more, or fewer.
         PlaygroundError: see ``Pipeline.predict_images``.
     """
-    least, most = service().images
+    least, most = found.images
     if not least <= len(images) <= most:
         wanted = str(least) if least == most else f"{least} or {most}"
         raise PayloadError(f"the payload has {len(images)} tiles; this predictor reads {wanted}")
-    return service().pipeline.predict_images(images, abandoned=client_watch(), **told)
+    return found.pipeline.predict_images(images, abandoned=is_gone, **told)
 
 
-def _predict(payload: ProcessPayload) -> Outcome:
-    return predict_images(payload.tiles, resolution=payload.resolution, metadata=payload.metadata)
+def _predict(found: Service, payload: ProcessPayload, is_gone: Callable[[], bool]) -> Outcome:
+    return predict_images(found, payload.tiles, is_gone, resolution=payload.resolution, metadata=payload.metadata)
 
 
-def _predict_all(payloads: Sequence[msgspec.Raw]) -> tuple[list[bytes], list[Outcome], list[PlaygroundError]]:
+def _predict_all(
+    found: Service, payloads: Sequence[msgspec.Raw], is_gone: Callable[[], bool]
+) -> tuple[list[bytes], list[Outcome], list[PlaygroundError]]:
     """What each payload of an array is answered, as JSON; and how it came about.
 
     Raises:
@@ -128,9 +142,9 @@ def _predict_all(payloads: Sequence[msgspec.Raw]) -> tuple[list[bytes], list[Out
     answers: list[bytes] = []
     outcomes: list[Outcome] = []
     failures: list[PlaygroundError] = []
-    seconds = service().settings.timeout
+    seconds = found.settings.timeout
     until = time.monotonic() + seconds
-    with service().predictor.admitted():
+    with found.predictor.admitted():
         for payload in payloads:
             try:
                 if time.monotonic() > until:
@@ -138,7 +152,7 @@ def _predict_all(payloads: Sequence[msgspec.Raw]) -> tuple[list[bytes], list[Out
                         f"the {seconds} seconds of this request were over before this payload's turn",
                         "send fewer payloads at once",
                     )
-                outcome = _predict(read_one(payload))
+                outcome = _predict(found, read_one(payload), is_gone)
             except RequestAbandonedError:
                 raise
             except PlaygroundError as error:

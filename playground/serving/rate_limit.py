@@ -17,11 +17,13 @@ import struct
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
-
-from flask import Response, g, request
+from typing import Any
 
 from playground.errors import RateLimitedError
+from playground.serving.calls import Call
+from playground.serving.headers import Pairs
 
 CELLS = 2**18
 _CELL = struct.Struct("d")
@@ -45,14 +47,14 @@ class RateLimit:
         self._cells = mmap.mmap(self._file.fileno(), CELLS * _CELL.size)
         self._threads = threading.Lock()
 
-    def take(self, name: str) -> None:
+    def take(self, name: str, known: Call) -> None:
         """Count a request of ``name``.
 
         Raises:
             RateLimitedError: it asked too often; says when to come again.
         """
         left, wait = self.count(name, time.monotonic())
-        g.rate_limit = left, wait
+        known.rate_limit = left, wait
         if left < 0:
             words = f"more than {self.requests} requests in {self.seconds} seconds"
             error = RateLimitedError(words, f"try again in {math.ceil(wait)} seconds")
@@ -82,25 +84,30 @@ class RateLimit:
         used = (back - now) / self._step
         return int(self.requests - used + 1e-6), (used - math.floor(used - 1e-6)) * self._step
 
-    def tell(self, response: Response) -> None:
+    def told(self, known: Call) -> Pairs:
         """RateLimit headers, as draft-ietf-httpapi-ratelimit-headers has them, if the request was counted."""
-        if "rate_limit" in g:
-            left, wait = g.rate_limit
-            response.headers["RateLimit-Policy"] = f'"default";q={self.requests};w={self.seconds}'
-            response.headers["RateLimit"] = f'"default";r={max(0, left)};t={math.ceil(wait)}'
+        if known.rate_limit is None:
+            return ()
+        left, wait = known.rate_limit
+        return (
+            ("RateLimit-Policy", f'"default";q={self.requests};w={self.seconds}'),
+            ("RateLimit", f'"default";r={max(0, left)};t={math.ceil(wait)}'),
+        )
 
 
-def client_address(proxies: int) -> str:
+def client_address(environ: Mapping[str, Any], proxies: int) -> str:
     """The address that a limit counts: of a network of 64 bits for IPv6, where each client has many.
 
     Args:
+        environ: of the request.
         proxies: how many in front of the service add an address to X-Forwarded-For. What stands before those is the
             client's own word.
     """
-    listed = [each.strip() for each in request.headers.get("X-Forwarded-For", "").split(",")]
-    text = listed[-proxies] if 0 < proxies <= len(listed) else request.remote_addr or ""
+    peer: str = environ.get("REMOTE_ADDR") or ""
+    listed = [each.strip() for each in environ.get("HTTP_X_FORWARDED_FOR", "").split(",")]
+    text = listed[-proxies] if 0 < proxies <= len(listed) else peer
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
-        return request.remote_addr or ""
+        return peer
     return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import logging
+import mmap
 import os
 import threading
 import time
@@ -15,15 +16,16 @@ import orjson
 from flask import Flask, Response, current_app, request
 
 from playground.serving import metrics_folder
-from playground.serving.correlation import correlation_id
-from playground.serving.guard.callers import caller
+from playground.serving.calls import Call, call
+from playground.serving.correlation import correlation_id_of
 from playground.serving.logs import clean
-from playground.serving.watch import call
 
 MOST = 50
 """Requests that are shown."""
 MOST_LINES = 200
 """Lines of the log that are shown."""
+ROOM = 65536
+"""Bytes of a file for what comes; when they are full, a new one takes its place."""
 MOST_FILES = 16
 """Of one kind: workers come and go, what the latest of them did is kept."""
 PREDICTING = ("predictions", "process", "jobs")
@@ -44,6 +46,8 @@ class Ring:
         self._entries: collections.deque[dict[str, Any]] = collections.deque(maxlen=most)
         self._lock = threading.Lock()
         self._written = 0
+        self._file: mmap.mmap | None = None
+        self._end = self._of = 0
         if folder is not None:
             with contextlib.suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -57,15 +61,31 @@ class Ring:
             if self._folder is None:
                 return
             with contextlib.suppress(OSError):  # a full disk is no reason to refuse a prediction
-                path = self._folder / f"{self._kind}-{os.getpid()}.jsonl"
-                if self._written % (4 * (self._entries.maxlen or 1)) == 0:
-                    fresh = path.with_suffix(".new")
-                    fresh.write_bytes(b"".join(map(_line, self._entries)))
-                    fresh.replace(path)
+                line = _line(entry)
+                if self._file is None or self._of != os.getpid() or self._end + len(line) > len(self._file):
+                    self._start_anew()
                 else:
-                    with path.open("ab") as file:
-                        file.write(_line(entry))
-                self._written += 1
+                    self._file[self._end : self._end + len(line)] = line
+                    self._end += len(line)
+
+    def _start_anew(self) -> None:
+        """A file of this process with what is to be kept, and room for what comes.
+
+        In memory, as a write would let go of the interpreter: with many threads that costs more than all the rest.
+        """
+        assert self._folder is not None
+        self._file = None
+        path = self._folder / f"{self._kind}-{os.getpid()}.jsonl"
+        fresh = path.with_suffix(".new")
+        kept = b"".join(map(_line, self._entries))
+        with fresh.open("w+b") as file:
+            # A page of the file that has no place on the disk would end the process when it is written to.
+            os.posix_fallocate(file.fileno(), 0, len(kept) + ROOM)
+            file.write(kept)
+            file.flush()
+            self._file = mmap.mmap(file.fileno(), len(kept) + ROOM)
+        fresh.replace(path)
+        self._end, self._of = len(kept), os.getpid()
 
     def read(self) -> list[dict[str, Any]]:
         """The last ones of all workers, the newest first."""
@@ -75,7 +95,7 @@ class Ring:
             found = []
             for path in self._files():
                 with contextlib.suppress(OSError):
-                    for line in path.read_bytes().splitlines()[-most:]:
+                    for line in path.read_bytes().rstrip(b"\0").splitlines()[-most:]:
                         with contextlib.suppress(ValueError):  # half of a line that is being written
                             found.append(orjson.loads(line))
         return sorted(found, key=lambda entry: -float(entry["time"]))[:most]
@@ -94,20 +114,19 @@ class Recent(logging.Handler):
         self._requests = Ring(folder, "requests", MOST)
         self._lines = Ring(folder, "lines", MOST_LINES)
 
-    def note(self, response: Response) -> None:
-        """Keep the current request."""
-        known = call()
+    def note(self, known: Call, status: int) -> None:
+        """Keep a request."""
         entry: dict[str, Any] = {
             "time": time.time(),
-            "method": request.method,
-            "path": request.path,
-            "status": response.status_code,
+            "method": known.method,
+            "path": known.path,
+            "status": status,
             "outcome": known.outcome,
-            "caller": caller(),
+            "caller": known.caller,
             "tile": known.tile,
             "milliseconds": round((time.perf_counter() - known.began) * 1000, 1),
-            "correlationId": correlation_id(),
-            "error": clean(known.error),
+            "correlationId": correlation_id_of(known),
+            "error": clean(known.error) if known.error else "",
         }
         if known.result is not None:
             entry |= {"timing": known.result.timing, "features": known.result.report["features_out"]}
@@ -133,7 +152,7 @@ def recent_of() -> Recent:
     return found
 
 
-def install(app: Flask, keep_log: bool) -> None:
+def install(app: Flask, keep_log: bool) -> Recent:
     """Remember every prediction; the lines of the log only where they may be shown."""
     folder = os.environ.get(metrics_folder.VARIABLE)
     kept = Recent(Path(folder) / "recent" if folder else None)
@@ -144,8 +163,10 @@ def install(app: Flask, keep_log: bool) -> None:
     @app.after_request
     def note(response: Response) -> Response:
         if (request.blueprint or "").endswith(PREDICTING):
-            kept.note(response)
+            kept.note(call(), response.status_code)
         return response
+
+    return kept
 
 
 def _line(entry: dict[str, Any]) -> bytes:

@@ -9,10 +9,10 @@ import orjson
 import shapely
 from flask import Flask, Response, current_app, request
 
+from playground.serving.calls import call
 from playground.serving.errors import error_response
 from playground.serving.openapi import AnyOf
 from playground.serving.openapi.operation import operation_of
-from playground.serving.watch import call
 
 
 def install(app: Flask) -> None:

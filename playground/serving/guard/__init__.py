@@ -7,6 +7,7 @@ before anything of the request is read.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from werkzeug.datastructures import Headers
 from playground.errors import AccessError, SettingsError, UnauthenticatedError
 from playground.registry import load
 from playground.serving import headers, metrics_folder
+from playground.serving.calls import Call, call
 from playground.serving.guard.callers import caller, remember
 from playground.serving.negotiation import wants_html
 from playground.serving.rate_limit import RateLimit, client_address
@@ -40,6 +42,10 @@ SHELLS = ("pages.developer_page", "pages.static_file")
 What they show they ask for, with the credentials that are typed into them."""
 FRONT_PAGE = "pages.front_page"
 """A page for browsers; what it is for other clients is for those who may use the service."""
+
+
+NOT_KEPT = ("Cache-Control", "no-store")
+"""Of answers to callers that are known, where their view says nothing of caches."""
 
 
 class Guard(Protocol):
@@ -71,8 +77,11 @@ def check(settings: RunningSettings) -> Guard:
     return guard
 
 
-def install(app: Flask, settings: RunningSettings) -> None:
+def install(app: Flask, settings: RunningSettings) -> Callable[[Call, Headers], None]:
     """Look at every request before anything else is done with it, and at every response before it leaves.
+
+    Returns:
+        What lets a request in, from what is known of it and its headers, or raises as ``Guard.admit`` does.
 
     Raises:
         SettingsError: see ``check``.
@@ -81,32 +90,40 @@ def install(app: Flask, settings: RunningSettings) -> None:
     limit = _rate_limit(settings)
     headers.install(app)
 
-    @app.before_request
-    def admit() -> None:
-        if _is_open() or _is_preflight():
-            return
+    if limit:
+        headers.tell(app, limit.told)
+
+    def let_in(known: Call, given: Headers) -> None:
         try:
-            name = guard.admit(request.headers)
+            name = guard.admit(given)
         except UnauthenticatedError:
             if limit:
                 # Of its own count: who guesses keys behind an address takes nothing from those who have one there.
-                limit.take(f"refused {client_address(settings.proxies)}")
+                limit.take(f"refused {client_address(known.environ, settings.proxies)}", known)
             raise
         remember(name)
         if limit:
-            limit.take(f"caller {name}" if name else f"address {client_address(settings.proxies)}")
+            limit.take(
+                f"caller {name}" if name else f"address {client_address(known.environ, settings.proxies)}", known
+            )
+        known.admitted = True
+
+    @app.before_request
+    def admit() -> None:
+        known = call()
+        if not (known.admitted or _is_open() or _is_preflight()):
+            let_in(known, request.headers)
 
     @app.after_request
     def finish(response: Response) -> Response:
         if response.status_code == 401 and guard.challenge:
             response.headers["WWW-Authenticate"] = guard.challenge
-        if limit:
-            limit.tell(response)
         if settings.auth != "none" and not _is_open():
             _keep_private(response)
         return response
 
     app.extensions["playground.guard"] = guard
+    return let_in
 
 
 def is_admitted() -> bool:
@@ -146,10 +163,10 @@ def _rate_limit(settings: RunningSettings) -> RateLimit | None:
 
 def _keep_private(response: Response) -> None:
     """No cache that several people share keeps what one of them was given; caches don't know what X-API-Key is."""
-    control = response.cache_control
     if "Cache-Control" not in response.headers:
-        control.no_store = True
+        response.headers.set(*NOT_KEPT)
         return
+    control = response.cache_control
     control.public = False
     control.s_maxage = None
     if not control.no_store:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from flask import g, has_request_context
+from playground.serving.calls import call, current
 
 LONGEST = 200
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
@@ -12,9 +12,10 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 def caller() -> str:
     """The authenticated caller's name; empty where there is none: of a key, a token's subject, an address."""
-    return str(g.get("caller", "")) if has_request_context() else ""
+    known = current()
+    return known.caller if known else ""
 
 
 def remember(name: str) -> None:
     """Note the current request's caller."""
-    g.caller = _UNPRINTABLE.sub("?", name)[:LONGEST]
+    call().caller = _UNPRINTABLE.sub("?", name)[:LONGEST]
