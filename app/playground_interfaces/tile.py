@@ -46,7 +46,7 @@ class Tile(object):
         self.size = frame.pop("size", None)
         self.bounds = frame.pop("bounds", None)
         self.resolution = frame.pop("resolution", None)
-        self.tiles = frame.pop("tiles", None) or [self]
+        self._tiles = frame.pop("tiles", None)
         self.metadata = frame.pop("metadata", None) or {}
         if frame:
             raise TypeError("Tile() got unexpected arguments: " + ", ".join(sorted(frame)))
@@ -76,6 +76,16 @@ class Tile(object):
     @property
     def valid(self):
         return self._part("valid")
+
+    @property
+    def tiles(self):
+        if not self._tiles:  # made when asked for: a tile that refers to itself waits for the garbage collector
+            self._tiles = [self]
+        return self._tiles
+
+    @tiles.setter
+    def tiles(self, value):
+        self._tiles = value
 
     def __repr__(self):
         where = "%s/%s/%s" % (self.z, self.x, self.y) if self.z is not None else repr(self.url)
