@@ -11,12 +11,18 @@ import select
 import socket
 import sys
 import time
+from functools import partial
 
 from .errors import PredictError
 from .hooks import with_hooks
 from .telling import describe, listed, rejected, told
 from .tile import Tile
 from .wire import Wire
+
+PATIENCE = 0.05
+"""Seconds; after a prediction that took longer, the server is asked whether what it sent ahead is still wanted."""
+MOST_AHEAD = 8
+"""Requests that the server sends ahead of their turn, at most."""
 
 CONTRACT = __name__.split(".", maxsplit=1)[0]
 
@@ -73,11 +79,17 @@ def prepare():
 def serve(wire, predictor, workdir):
     """Answer one request after the other until the server closes the connection."""
     several = None
+    doubtful = 0
     while True:
         try:
-            request, blob = wire.receive()
+            request, blob = wire.aside.popleft() if wire.aside else wire.receive()
+            if doubtful:
+                doubtful -= 1
+                if request.get("ahead") and not is_wanted(wire):
+                    continue
         except EOFError:
             return
+        began = time.perf_counter()
         if request["op"] == "predict":
             reply = answer(wire, predictor, request, blob)
         elif request["op"] == "predict-batch":
@@ -90,6 +102,13 @@ def serve(wire, predictor, workdir):
             reply = several.reply(request)
         wire.send(*reply)
         os.chdir(workdir)  # where the partner's relative paths are right, wherever this prediction went
+        if time.perf_counter() - began > PATIENCE:
+            doubtful = MOST_AHEAD
+
+
+def is_wanted(wire):
+    """Whether anybody waits for a request that was sent ahead of its turn, before a prediction that took long."""
+    return ask(wire, {"op": "wanted"})[0]["op"] == "yes"
 
 
 def die_with_parent(number=9):
@@ -155,7 +174,6 @@ def answer(wire, predictor, request, blob):
     """Predict one tile: the head and the blobs of the answering frame."""
     read = []
     tile = tile_of(wire, request, blob, read)
-    started = time.perf_counter()
     try:
         head, encoded = told(predictor.predict(tile))
     except PartGoneError:
@@ -165,7 +183,6 @@ def answer(wire, predictor, request, blob):
     except BaseException as error:  # whatever the partner raises costs this request only, sys.exit() included
         return (dict(describe(error), op="raised"),)
     head["read"] = read
-    head["seconds"] = time.perf_counter() - started
     return head, [encoded]
 
 
@@ -212,39 +229,45 @@ def tile_of(wire, request, blob, read, index=0):
         read: a list that the names of the parts which the partner reads are added to.
         index: which tile of its batch it is.
     """
-    parts = {}
-    offset = 0
-    for part in request["parts"]:
-        parts[part["name"]] = (part, slice(offset, offset + part["length"]))
-        offset += part["length"]
 
-    def loader(name):
-        def load_part():
-            read.append(name)
-            if name in parts:
-                part, place = parts[name]
-                whole = blob if len(parts) == 1 else blob[place]
-            else:
-                wire.send({"op": "need", "part": name, "tile": index})
-                reply, whole = wire.receive()
-                if reply["op"] != "part":
-                    raise PartGoneError(name)
-                part = reply["part"]
-            return decode_part(part, whole)
-
-        return load_part
+    def load(name):
+        read.append(name)
+        offset = 0
+        for part in request["parts"]:
+            end = offset + part["length"]
+            if part["name"] == name:
+                return decode_part(part, blob if end - offset == len(blob) else blob[offset:end])
+            offset = end
+        reply, whole = ask(wire, {"op": "need", "part": name, "tile": index})
+        if reply["op"] != "part":
+            raise PartGoneError(name)
+        return decode_part(reply["part"], whole)
 
     def make(named, place):
-        frame = dict(named["frame"])
+        frame = named["frame"]
         if frame.get("bounds") is not None:
             frame["bounds"] = tuple(frame["bounds"])
-        loaders = {"load_" + name: loader(place + name) for name in ("image", "array", "valid")}
-        return Tile(named["url"], **dict(frame, **loaders))
+        for name in ("image", "array", "valid"):
+            frame["load_" + name] = partial(load, place + name)
+        return Tile(named["url"], **frame)
 
     tile = make(request, "")
     for number, other in enumerate(request.get("others", ()), 1):  # their parts are called 1:image, 2:array, …
         tile.tiles.append(make(other, "%d:" % number))
     return tile
+
+
+def ask(wire, head):
+    """Ask the server something: the head and the blob of what it says.
+
+    Requests that it had sent before it was asked are put aside until their turn.
+    """
+    wire.send(head)
+    while True:
+        reply, blob = wire.receive()
+        if not reply["op"].startswith("predict"):
+            return reply, blob
+        wire.aside.append((reply, blob))
 
 
 def decode_part(part, data):

@@ -23,7 +23,7 @@ def told(result):
     head = {"op": "result", "kind": kind}
     if kind == "other":
         head["type"] = type(result).__name__
-    return head, encode(features).encode("utf-8")
+    return head, encode(features).encode("utf-8") if features else b"[]"
 
 
 def rejected(error):

@@ -46,7 +46,7 @@ class Tile(object):
         self.size = frame.pop("size", None)
         self.bounds = frame.pop("bounds", None)
         self.resolution = frame.pop("resolution", None)
-        self._tiles = frame.pop("tiles", None) or None
+        self._tiles = frame.pop("tiles", None)
         self.metadata = frame.pop("metadata", None) or {}
         if frame:
             raise TypeError("Tile() got unexpected arguments: " + ", ".join(sorted(frame)))
@@ -56,16 +56,6 @@ class Tile(object):
             load = self._loaders[name]
             self._parts[name] = load() if load is not None else None
         return self._parts[name]
-
-    @property
-    def tiles(self):
-        if self._tiles is None:  # made here, so that a tile which nobody asks is no circle: its pixels go with it
-            self._tiles = [self]
-        return self._tiles
-
-    @tiles.setter
-    def tiles(self, value):
-        self._tiles = value
 
     @property
     def image(self):
@@ -86,6 +76,16 @@ class Tile(object):
     @property
     def valid(self):
         return self._part("valid")
+
+    @property
+    def tiles(self):
+        if not self._tiles:  # made when asked for: a tile that refers to itself waits for the garbage collector
+            self._tiles = [self]
+        return self._tiles
+
+    @tiles.setter
+    def tiles(self, value):
+        self._tiles = value
 
     def __repr__(self):
         where = "%s/%s/%s" % (self.z, self.x, self.y) if self.z is not None else repr(self.url)

@@ -4,6 +4,7 @@ A frame is a head (JSON, UTF-8) and a blob (bytes): 4 bytes of head length, 8 by
 then head, then blob. Nothing is pickled, so neither side can make the other run code.
 """
 
+import collections
 import json
 import struct
 
@@ -13,7 +14,11 @@ MAX_HEAD = 64 * 1024 * 1024
 BUFFER = 64 * 1024
 """Bytes: most frames arrive in one read."""
 
+MOST_PARTS = 1000
+"""The kernel takes 1024 at once."""
+
 ENCODER = json.JSONEncoder(separators=(",", ":"))
+DECODER = json.JSONDecoder()
 
 
 def encode_json(head):
@@ -23,7 +28,15 @@ def encode_json(head):
 
 def decode_json(encoded):
     """The head that bytes hold."""
-    return json.loads(encoded.decode("utf-8"))
+    return DECODER.raw_decode(encoded.decode("utf-8"))[0]
+
+
+def frame(encoded, blobs=()):
+    """The parts of one frame: ``encoded`` its head, ``blobs`` bytes-like parts that travel as one blob."""
+    size = sum([memoryview(blob).nbytes for blob in blobs]) if blobs else 0
+    parts = [LENGTHS.pack(len(encoded), size), encoded]
+    parts.extend(blobs)
+    return parts
 
 
 class Wire(object):
@@ -32,22 +45,36 @@ class Wire(object):
     Args:
         sock: a connected stream socket.
         encode, decode: a head to bytes and back; JSON, by a faster library where there is one.
+
+    Attributes:
+        aside: frames that were received before their turn.
     """
 
     def __init__(self, sock, encode=encode_json, decode=decode_json):
         self.socket = sock
         self.encode = encode
         self.decode = decode
+        self.aside = collections.deque()
         self._buffer = bytearray(BUFFER)
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
 
     def send(self, head, blobs=()):
         """Send one frame: ``head`` a dict, ``blobs`` bytes-like parts that travel one after the other as one blob."""
-        encoded = self.encode(head)
-        views = [memoryview(blob).cast("B") for blob in blobs]
-        lengths = LENGTHS.pack(len(encoded), sum([len(view) for view in views]))
-        self.socket.sendall(b"".join([lengths, encoded] + views))
+        self.write(frame(self.encode(head), blobs))
+
+    def write(self, parts):
+        """Send bytes-like parts one after the other: one frame, or several."""
+        size = sum([memoryview(part).nbytes for part in parts])
+        if size <= BUFFER or len(parts) > MOST_PARTS:
+            self.socket.sendall(b"".join(parts))
+            return
+        sent = self.socket.sendmsg(parts)  # not copied together first
+        for part in parts if sent < size else ():
+            view = memoryview(part).cast("B")
+            if sent < len(view):
+                self.socket.sendall(view[sent:])
+            sent = max(0, sent - len(view))
 
     def receive(self):
         """Receive one frame.
@@ -59,10 +86,23 @@ class Wire(object):
             EOFError: the other side is gone.
             ValueError: the bytes are no frame.
         """
+        if self._start == self._end:
+            self._start, self._end = 0, self._read(self._view)
+        if self.has_frame():  # most often
+            start = self._start + LENGTHS.size
+            head_length, blob_length = LENGTHS.unpack_from(self._buffer, self._start)
+            middle = start + head_length
+            self._start = middle + blob_length
+            return self.decode(self._buffer[start:middle]), self._buffer[middle : self._start]
         head_length, blob_length = LENGTHS.unpack(self._take(LENGTHS.size))
         if head_length > MAX_HEAD:
             raise ValueError("not a frame: a head of %d bytes" % head_length)
         return self.decode(self._take(head_length)), self._take(blob_length)
+
+    def has_frame(self):
+        """Whether a whole frame is here, so that nobody waits for it."""
+        start = self._start + LENGTHS.size
+        return start <= self._end and start + sum(LENGTHS.unpack_from(self._buffer, self._start)) <= self._end
 
     def _take(self, count):
         """The next bytes: from the buffer first; what is still to come is read straight to where it belongs."""

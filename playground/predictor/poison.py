@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,10 +13,10 @@ import cachetools
 from playground.errors import TilePoisonedError
 from playground_interfaces import Tile
 
+MARK = 8
+"""Bytes that are others after each end of a predictor."""
 KEPT = 1024
 """Tiles, or ends of the predictor, that are remembered; the oldest are forgotten first."""
-SETTLED = 1.0
-"""Seconds after its last change at which a folder's listing can be trusted: file systems count time in coarse steps."""
 
 
 class Poison:
@@ -33,9 +33,10 @@ class Poison:
         self._folder = folder
         self._ends: dict[str, int] = {}
         self._suspects: cachetools.LRUCache[str, bool] = cachetools.LRUCache(KEPT)
-        self._listed: tuple[int, float] | None = None
+        self._listed = b""
         if folder is not None:
             folder.mkdir(exist_ok=True)
+            self._changed = _shared(folder.with_name(f"{folder.name}.changed"))
 
     def check(self, tile: Tile) -> None:
         """Refuse a tile that ended the predictor too often.
@@ -67,6 +68,7 @@ class Poison:
             except OSError:  # no space, or the server ends: a tile more that is tried again
                 return
         self._forget()
+        self._changed[:] = os.urandom(MARK)
 
     def suspect(self, tiles: Iterable[Tile]) -> None:
         """The predictor ended on one of these, and nobody knows on which: from now on each is predicted alone."""
@@ -90,22 +92,32 @@ class Poison:
         """How often each tile ended the predictor."""
         if self._folder is None:
             return self._ends
-        try:
-            changed = self._folder.stat().st_mtime_ns
-            if self._listed is None or self._listed[0] != changed or self._listed[1] - changed / 1e9 < SETTLED:
-                self._listed = (changed, time.time())
-                self._ends = {}
+        changed = self._changed[:]
+        if changed != self._listed:
+            ends: dict[str, int] = {}
+            try:
                 for entry in os.listdir(self._folder):
                     name = entry.partition(".")[0]
-                    self._ends[name] = self._ends.get(name, 0) + 1
-        except OSError:  # the server ends, and its folder is gone
-            return {}
+                    ends[name] = ends.get(name, 0) + 1
+            except OSError:  # the server ends, and its folder is gone
+                return {}
+            self._ends, self._listed = ends, changed
         return self._ends
 
     def _forget(self) -> None:
         assert self._folder is not None
         for old in sorted(self._folder.iterdir(), key=_age)[:-KEPT]:
             old.unlink(missing_ok=True)
+
+
+def _shared(path: Path) -> mmap.mmap:
+    """Bytes that all workers see change: reading them costs less than to ask the file system on each request."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, MARK)
+        return mmap.mmap(descriptor, MARK)
+    finally:
+        os.close(descriptor)
 
 
 def _age(path: Path) -> float:

@@ -40,9 +40,8 @@ def collection_of(features: list[Any]) -> geojson.FeatureCollection:
 
     Its constructor would look at every number, round it to 6 decimals, and refuse what the answer's audit counts.
     """
-    collection: geojson.FeatureCollection = dict.__new__(geojson.FeatureCollection)
-    collection["type"] = "FeatureCollection"
-    collection["features"] = features
+    collection = geojson.FeatureCollection.__new__(geojson.FeatureCollection)
+    collection.update(type="FeatureCollection", features=features)
     return collection
 
 

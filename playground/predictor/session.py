@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from playground.errors import PlaygroundError, PredictorCrashedError, PredictorTimeoutError
+from playground.errors import PlaygroundError, PredictorCrashedError, PredictorError, PredictorTimeoutError
 from playground.predictor.nursery import ForkedProcess, Nursery
 from playground.predictor.output import Output
 from playground.predictor.process import PredictorSpec, Process, StartedProcess
@@ -58,16 +58,16 @@ class Session:
                 nursery.fork(spec, *descriptors) if nursery else StartedProcess(spec, "loop", *descriptors)
             )
             ours.pop_all()
-        self._wire = Wire(self._socket, orjson.dumps, orjson.loads)
+        self.wire = Wire(self._socket, orjson.dumps, orjson.loads)
         self._output = Output(lambda: self.process.pid, pipes)
 
     def load(self) -> Iterator[dict[str, Any]]:
         """Tell the process what to load; yield what it says until it is ready, has failed, or is gone."""
         try:
             named = {"package": self.spec.package, "class": self.spec.class_name, "workdir": str(self.spec.workdir)}
-            self._wire.send({"op": "load", **named, "hooks": dict(self.spec.hooks)})
+            self.wire.send({"op": "load", **named, "hooks": dict(self.spec.hooks)})
             while True:
-                head, _ = self._wire.receive()
+                head, _ = self.wire.receive()
                 yield head
                 if head["op"] == "failed" or head.get("phase") == "ready":
                     return
@@ -90,9 +90,8 @@ class Session:
             PredictorCrashedError: the process died.
             PlaygroundError: whatever making a part of the tile raised.
         """
-        parts = [_part(tile, name) for name in eager if _has(tile, name)]
-        head = {"op": "predict", **_address(tile), "parts": [part for part, _ in parts]}
-        reply, blob, failures = self._ask(head, [blob for _, blob in parts], [tile], deadline)
+        head, blobs = head_of(tile, eager)
+        reply, blob, failures = self._ask(head, blobs, [tile], deadline)
         if failures:
             raise failures[0]
         return reply, blob
@@ -111,9 +110,9 @@ class Session:
         """
         heads, blobs = [], []
         for tile in tiles:
-            parts = [_part(tile, name) for name in eager if _has(tile, name)]
-            heads.append({**_address(tile), "parts": [part for part, _ in parts]})
-            blobs += [blob for _, blob in parts]
+            head, parts = head_of(tile, eager)
+            heads.append(head)
+            blobs += parts
         reply, blob, failures = self._ask({"op": "predict-batch", "tiles": heads}, blobs, tiles, deadline)
         if reply["op"] == "raised":
             logger.error("predict_batch() raised %s\n%s", reply["message"], reply["traceback"])
@@ -133,36 +132,44 @@ class Session:
         """Send a frame; its answer, and which tiles' parts could not be made."""
         failures: dict[int, PlaygroundError] = {}
         try:
-            self._bound(deadline)
-            self._wire.send(head, blobs)
+            self.bound(deadline)
+            self.wire.send(head, blobs)
             while True:
-                reply, blob = self._wire.receive()
+                reply, blob = self.wire.receive()
                 if reply["op"] != "need":
                     return reply, blob, failures
-                self._give(reply, tiles, failures)
-                self._bound(deadline)
-        except BlockingIOError:
-            self.end("timeout")
-            raise overdue() from None
+                self.give(reply, tiles, failures)
+                self.bound(deadline)
         except (OSError, EOFError, ValueError) as error:
-            self.kill()
-            raise crashed(self.wait()) from error
+            raise self.failure(error) from error
         except BaseException:  # in the middle of a conversation that nobody could take up again
             self.kill()
             raise
 
-    def _give(self, asked: dict[str, Any], tiles: Sequence[Tile], failures: dict[int, PlaygroundError]) -> None:
+    def failure(self, error: Exception) -> PredictorError:
+        """End the process, where the connection to it failed; what is to be told instead."""
+        if isinstance(error, BlockingIOError):
+            self.end("timeout")
+            return PredictorTimeoutError(
+                "the prediction took longer than the deadline", "the predictor is started afresh; raise `timeout`"
+            )
+        self.kill()
+        return PredictorCrashedError(
+            f"the predictor process {self.wait()} during this request", "it is started afresh; try again"
+        )
+
+    def give(self, asked: dict[str, Any], tiles: Sequence[Tile], failures: dict[int, PlaygroundError]) -> None:
         """Send the part that the predictor reads."""
         index = asked.get("tile", 0)
         try:
             part, data = _part(tiles[index], asked["part"])
         except PlaygroundError as error:
             failures[index] = error
-            self._wire.send({"op": "part-gone"})
+            self.wire.send({"op": "part-gone"})
         else:
-            self._wire.send({"op": "part", "part": part}, [data])
+            self.wire.send({"op": "part", "part": part}, [data])
 
-    def _bound(self, deadline: float) -> None:
+    def bound(self, deadline: float) -> None:
         """Let no single read or write wait beyond the deadline, to a quarter of a second.
 
         By the kernel's own limits, because Python's cost a poll, and a turn of the interpreter lock, for each call; and
@@ -246,41 +253,36 @@ class Session:
         self.process.close()
 
 
-def overdue() -> PredictorTimeoutError:
-    """What a caller is told of a tile that took too long."""
-    return PredictorTimeoutError(
-        "the prediction took longer than the deadline", "the predictor is started afresh; raise `timeout`"
-    )
-
-
-def crashed(how: str) -> PredictorCrashedError:
-    """What a caller is told of a tile on which the process ended."""
-    return PredictorCrashedError(f"the predictor process {how} during this request", "it is started afresh; try again")
-
-
-def _address(tile: Tile) -> dict[str, Any]:
-    """Where a tile and its further images come from, and their frames."""
-    told = {"url": tile.url, "frame": _frame(tile)}
+def head_of(tile: Tile, eager: Sequence[str]) -> tuple[dict[str, Any], list[Any]]:
+    """What is sent for a tile: where it and its further images come from, their frames, and these parts of it."""
+    described, blobs = [], []
+    for name in eager:
+        if is_part(tile, name):
+            part, blob = _part(tile, name)
+            described.append(part)
+            blobs.append(blob)
+    head = {"op": "predict", "url": tile.url, "frame": _frame(tile), "parts": described}
     if len(tile.tiles) > 1:
-        told["others"] = [{"url": other.url, "frame": _frame(other)} for other in tile.tiles[1:]]
-    return told
+        head["others"] = [{"url": other.url, "frame": _frame(other)} for other in tile.tiles[1:]]
+    return head, blobs
+
+
+def encode(tile: Tile, eager: Sequence[str]) -> tuple[bytes, list[Any]]:
+    """What is sent for a tile, made outside of its turn."""
+    head, blobs = head_of(tile, eager)
+    return orjson.dumps(head), blobs
 
 
 def _frame(tile: Tile) -> dict[str, Any]:
     names = ("z", "x", "y", "padding", "size", "bounds", "resolution")
-    frame = {name: getattr(tile, name) for name in names if getattr(tile, name) is not None}
+    frame = {name: value for name in names if (value := getattr(tile, name)) is not None}
     if tile.metadata:
         frame["metadata"] = tile.metadata
     return frame
 
 
-def _place(name: str) -> tuple[int, str]:
-    """Which of a request's images a part belongs to, and its attribute: "image" is (0, "image"), "1:image" the next."""
-    place, _, attribute = name.rpartition(":")
-    return int(place or 0), attribute
-
-
-def _has(tile: Tile, name: str) -> bool:
+def is_part(tile: Tile, name: str) -> bool:
+    """Whether a tile has so many images."""
     return _place(name)[0] < len(tile.tiles)
 
 
@@ -290,9 +292,16 @@ def load_part(tile: Tile, name: str) -> Any:
     return getattr(tile.tiles[place], attribute) if place < len(tile.tiles) else None
 
 
+def _place(name: str) -> tuple[int, str]:
+    """Which of a request's images a part belongs to, and its attribute: "image" is (0, "image"), "1:image" the next."""
+    place, _, attribute = name.rpartition(":")
+    return int(place or 0), attribute
+
+
 def _part(tile: Tile, name: str) -> tuple[dict[str, Any], Any]:
     """One part of a tile for the wire: what describes it, and its bytes."""
-    value = load_part(tile, name)
+    place, attribute = _place(name)
+    value = getattr(tile.tiles[place], attribute)
     if isinstance(value, np.ndarray) and value.ndim > 1:
         value = np.ascontiguousarray(value)
         part = {"name": name, "length": value.nbytes, "shape": value.shape, "dtype": value.dtype.str}

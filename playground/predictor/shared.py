@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from playground.errors import PlaygroundError
-from playground.predictor.session import Session, _address, _has, crashed, load_part, overdue
+from playground.predictor.session import Session, head_of, is_part, load_part
 from playground.predictor.turns import Answer
 from playground_interfaces import Tile
 from playground_interfaces.several import INDEX, SINCE
@@ -39,7 +39,7 @@ SURE = 0.001
 """Seconds between two looks at what is predicted, before the process is killed for it."""
 
 
-class OverdueError(Exception):
+class OverdueError(BlockingIOError):
     """A tile takes longer than it may.
 
     Args:
@@ -149,21 +149,19 @@ class Frames:
             return None
         told = Told()
         try:
-            self.session._bound(time.monotonic() + max(seconds))
+            self.session.bound(time.monotonic() + max(seconds))
             head = self._write(tiles, eager)
             if head is None:
                 return None
             head.update(batch=batch, seconds=LONGEST, memory_mb=self._memory_mb)
             self._ask(head, tiles, seconds, told)
-        except (BlockingIOError, OverdueError) as error:
-            self.session.end("timeout")
-            told.error, told.index = overdue(), error.index if isinstance(error, OverdueError) else 0
+        except OverdueError as error:
+            told.error, told.index = self.session.failure(error), error.index
         except (OSError, EOFError, ValueError) as error:
-            self.session.kill()
-            told.error = crashed(self.session.wait())
+            told.error = self.session.failure(error)
             told.error.__cause__ = error
             index = self._memory.noted()[0] if self._memory else -1
-            told.index = index if 0 <= index < self._count else None
+            told.index = index if 0 <= index < self._count else 0 if isinstance(error, BlockingIOError) else None
         except BaseException:  # in the middle of a conversation that nobody could take up again
             self.session.kill()
             raise
@@ -172,7 +170,7 @@ class Frames:
     def _ask(self, head: dict[str, Any], tiles: Sequence[Tile], seconds: Sequence[float], told: Told) -> None:
         """Send a frame, and take its answers."""
         assert self._memory is not None
-        wire = self.session._wire
+        wire = self.session.wire
         self._count = len(head["tiles"])
         failures: dict[int, Exception] = {}
         self._memory.note(-1, time.monotonic())
@@ -189,7 +187,7 @@ class Frames:
                 failures[index] = error
                 wire.send({"op": "part-gone"})
             else:
-                self.session._give(reply, tiles, {})
+                self.session.give(reply, tiles, {})
         start = 0
         for index, (which, length) in enumerate(zip(reply["which"], reply["lengths"], strict=True)):
             end = start + length
@@ -228,7 +226,7 @@ class Frames:
         gathered: list[list[tuple[str, Any, int]]] = []
         size = HEADER
         for tile in tiles:
-            parts = [_sized(name, load_part(tile, name)) for name in eager if _has(tile, name)]
+            parts = [_sized(name, load_part(tile, name)) for name in eager if is_part(tile, name)]
             needed = sum(-(-length // ALIGNED) * ALIGNED for _, _, length in parts)
             if size + needed > LARGEST:
                 break
@@ -246,7 +244,7 @@ class Frames:
                 kind = (name, length, *self._memory.write(start, value, length))
                 places.append((kinds.setdefault(kind, len(kinds)), start))
                 start += -(-length // ALIGNED) * ALIGNED
-            heads.append({**_address(tile), "parts": places})
+            heads.append({**head_of(tile, ())[0], "parts": places})
         return {"op": "several", "kinds": [_described(*kind) for kind in kinds], "tiles": heads}
 
     def _share(self, size: int) -> bool:
@@ -259,7 +257,7 @@ class Frames:
             self._refused = True
             logger.warning("no memory to share with the predictor process: %s", error)
             return False
-        wire = self.session._wire
+        wire = self.session.wire
         wire.send({"op": "share", "size": memory.size})
         wire.receive()
         memory.send(self.session._socket)

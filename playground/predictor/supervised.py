@@ -17,16 +17,17 @@ from playground.errors import (
     PredictorNotReadyError,
     PredictorTimeoutError,
 )
+from playground.predictor.flight import BYTES, FLYING, QUICK, Flight, UnreadError
 from playground.predictor.limits import Limits
 from playground.predictor.nursery import Nursery
 from playground.predictor.poison import Poison
 from playground.predictor.process import PredictorSpec
 from playground.predictor.results import read_result
-from playground.predictor.session import Session, load_part
+from playground.predictor.session import Session, encode, load_part
 from playground.predictor.several import Several, attempt, most
 from playground.predictor.shared import Frames, Told
 from playground.predictor.state import LOADED, PredictorState, Stateful
-from playground.predictor.turns import Queue, Request
+from playground.predictor.turns import Answer, Queue, Request
 from playground_interfaces import Tile
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ class ProcessPredictor(Stateful):
         self._busy_since: float | None = None
         self._eager: list[str] = []
         self._frames: Frames | None = None
+        self._flight: Flight | None = None
         self._queue = Queue(self.limits.backlog)
         self._poison = poison or Poison()
         self._nursery = Nursery(spec.nursery) if spec.nursery else None
@@ -118,10 +120,8 @@ class ProcessPredictor(Stateful):
     def _predict_until(self, tile: Tile, deadline: float | None) -> Any:
         self._poison.check(tile)
         with self._queue.admitted():
-            for part in self._eager:  # made while another tile is predicted, not in this one's turn
-                load_part(tile, part)
             deadline = deadline or time.monotonic() + self.limits.predict_seconds
-            request = Request(tile, deadline, alone=not self._batches or self._poison.is_suspect(tile))
+            request = self._request(tile, deadline)
             with self._queue.turn(request) as mine:
                 if mine:
                     self._predict(request)
@@ -181,6 +181,8 @@ class ProcessPredictor(Stateful):
 
     def _hand_over_frame(self, request: Request, tiles: list[Tile], seconds: list[float], alone: bool) -> Told | None:
         """Predict tiles in one frame, as many as it takes; None if it cannot take any."""
+        if self._queue.flying:  # the answers of others come first, as they do with a tile of its own
+            return None
         session = self._ready_session(request.deadline)
         if self._frames is None or self._frames.session is not session:
             self._frames = Frames(session, self.limits.memory_mb)
@@ -206,19 +208,30 @@ class ProcessPredictor(Stateful):
             self._recycle(session, count)
             return told
         self._lose(session)
-        if self._state.phase == "stopped":
-            raise PredictorNotReadyError("this server is shutting down", "try again elsewhere")
-        if told.index is not None and batch > 1:
-            self._poison.suspect(tiles[told.index : told.index + batch])
+        if told.index is None:
+            self._account(told.error, [], 0.0)
+            return told
+        group = tiles[told.index : told.index + batch]
+        self._account(told.error, group, seconds[told.index])
+        if told.index:
+            self._crashes = 0
+        if len(group) > 1:  # each alone shows which it was
             told.error = None
-        elif told.index is not None:
-            if told.index:
-                self._crashes = 0
-            self._blame(tiles[told.index], told.error, seconds[told.index])
         return told
+
+    def _request(self, tile: Tile, deadline: float) -> Request:
+        """A tile's request; its parts are made while another tile is predicted, not in its own turn."""
+        if self._batches:
+            for part in self._eager:
+                load_part(tile, part)
+            return Request(tile, deadline, alone=self._poison.is_suspect(tile))
+        return Request(tile, deadline, encoded=encode(tile, self._eager))
 
     def _predict(self, request: Request) -> None:
         """Use the turn: hand the tile over, and others along with it where the partner's class takes several."""
+        if request.encoded is not None:
+            self._lead(request)
+            return
         session = self._ready_session(request.deadline)
         if not request.alone:
             seconds = min(self.limits.batch_seconds, (request.deadline - time.monotonic()) / 2)
@@ -236,6 +249,72 @@ class ProcessPredictor(Stateful):
                 session = self._ready_session(request.deadline)
         self._hand_over(session, [request])
 
+    def _lead(self, request: Request) -> None:
+        """Use the turn: send the tile, if it was not sent ahead, and others whose turn is next; read its answer."""
+        flying = self._queue.flying
+        again = False
+        while request.answer is None:
+            new: list[Request] = []
+            if not flying:
+                session = self._ready_session(request.deadline, look=again)
+                if self._flight is None or self._flight.session is not session:
+                    self._flight = Flight(session, flying)
+                request.began = time.monotonic()
+                new.append(request)
+            flight = self._flight
+            assert flight is not None
+            if new or request in flying:  # else one is there for whom nobody waits any more
+                new += self._queue.ahead(*self._room())
+            current = flying[0] if flying else request
+            deadline = min(request.deadline, current.began + self.limits.predict_seconds)
+            self._busy_since = time.time()
+            try:
+                if new:
+                    self._queue.again(flight.send(new, deadline))
+                answer = flight.receive(deadline)
+            except BaseException as error:
+                others = [each for each in dict.fromkeys((*flying, *new)) if each not in (current, request)]
+                flying.clear()
+                self._queue.again(others)
+                self._lose(flight.session)
+                if isinstance(error, UnreadError):
+                    if not again:
+                        again = True
+                        continue
+                    error = flight.session.failure(EOFError())
+                self._account(error, [current.tile], deadline - current.began)
+                if current is request or time.monotonic() >= request.deadline:
+                    raise error
+            else:
+                self._settle(flight, answer)
+            finally:
+                self._busy_since = None
+
+    def _room(self) -> tuple[int, int]:
+        """How many requests can be sent ahead of their turn, and how many bytes."""
+        seconds, flying = self._queue.seconds(), self._queue.flying
+        if not seconds or self._batches or self.limits.memory_mb:
+            return 0, 0
+        most = min(FLYING, int(QUICK / seconds))
+        if self.limits.max_requests:
+            most = min(most, self.limits.max_requests - self._predictions)
+        return most - max(1, len(flying)), BYTES - sum(each.size for each in flying)
+
+    def _settle(self, flight: Flight, answer: Answer | None) -> None:
+        """Give the first request its answer, and the next ones theirs, as far as they have come, too."""
+        flying = flight.requests
+        began, ended = flying[0].began, time.monotonic()
+        done = []
+        while answer is not None:
+            each = flying.popleft()
+            each.ended, each.answer = ended, answer
+            done.append(each)
+            if not flying:
+                break
+            flying[0].began = ended
+            answer = flight.arrived()
+        self._done(flight.session, done, ended - began)
+
     def _hand_over(self, session: Session, requests: list[Request]) -> None:
         """Predict tiles: one, or several at once. Those that could not be predicted together have no answer then."""
         began = time.monotonic()
@@ -251,38 +330,52 @@ class ProcessPredictor(Stateful):
                 else [session.predict(tiles[0], self._eager, deadline)]
             )
         except (PredictorCrashedError, PredictorTimeoutError) as error:
-            if self._state.phase == "stopped":
-                raise PredictorNotReadyError("this server is shutting down", "try again elsewhere") from None
-            if len(tiles) > 1:
-                self._poison.suspect(tiles)
-            else:
-                self._blame(tiles[0], error, deadline - began)
             # Here and not in the supervisor only: the next request must wait for the next process.
             self._lose(session)
+            self._account(error, tiles, deadline - began)
             raise
         finally:
             self._busy_since = None
-        self._crashes = 0
-        if len(tiles) == 1:
-            self._poison.clear(tiles[0])
         if answers is None:
+            self._crashes = 0
             return
         ended = time.monotonic()
         for each, answer in zip(requests, answers, strict=True):
             each.began, each.ended, each.answer = began, ended, answer
-        self._queue.answered(requests, ended - began)
-        if not isinstance(answers[0], PlaygroundError):
-            self._eager = answers[0][0].get("read", self._eager)
-        self._recycle(session, len(tiles))
+        self._done(session, requests, ended - began)
 
-    def _blame(self, tile: Tile, error: PlaygroundError, seconds: float) -> None:
-        """Remember that the predictor ended on a tile. One that had few seconds left did not hang it."""
-        if isinstance(error, PredictorCrashedError) or seconds > self.limits.predict_seconds / 2:
-            self._poison.add(tile)
+    def _account(self, error: BaseException, tiles: Sequence[Tile], seconds: float) -> None:
+        """Blame the tiles that the predictor was at when it ended; they had so many seconds.
 
-    def _ready_session(self, deadline: float) -> Session:
+        Raises:
+            PredictorNotReadyError: it was ended, because the server ends.
+        """
+        if self._state.phase == "stopped":
+            raise PredictorNotReadyError("this server is shutting down", "try again elsewhere") from None
+        # A tile whose deadline was near when its turn came did not hang the predictor.
+        hung = isinstance(error, PredictorTimeoutError) and seconds > self.limits.predict_seconds / 2
+        if len(tiles) > 1:
+            self._poison.suspect(tiles)
+        elif tiles and (hung or isinstance(error, PredictorCrashedError)):
+            self._poison.add(tiles[0])
+
+    def _done(self, session: Session, requests: Sequence[Request], seconds: float) -> None:
+        """Let requests go that have their answer."""
+        self._crashes = 0
+        if len(requests) == 1:
+            self._poison.clear(requests[0].tile)
+        self._queue.answered(requests, seconds)
+        answer = requests[0].answer
+        if isinstance(answer, tuple):
+            self._eager = answer[0].get("read", self._eager)
+        self._recycle(session, len(requests))
+
+    def _ready_session(self, deadline: float, *, look: bool = True) -> Session:
+        """The process, as soon as there is one that has loaded; ``look`` whether it still lives, by a system call."""
         session = self._session
-        if session is not None and session.is_gone():  # ended between two requests, and the supervisor is not so far
+        if (
+            look and session is not None and session.is_gone()
+        ):  # ended between two requests, and the supervisor is not so far
             self._lose(session)
         if self._session is None:
             with self._changed:
@@ -301,6 +394,8 @@ class ProcessPredictor(Stateful):
     def _recycle(self, session: Session, predictions: int) -> None:
         """End a process that has had its share, between two requests."""
         self._predictions += predictions
+        if self._queue.flying:
+            return
         if self.limits.max_requests and self._predictions >= self.limits.max_requests:
             session.end("recycled")
         elif self.limits.memory_mb and session.memory_mb() > self.limits.memory_mb:

@@ -12,6 +12,11 @@ from typing import Any
 from playground.errors import PlaygroundError, PredictorBusyError, PredictorTimeoutError, RequestAbandonedError
 from playground_interfaces import Tile
 
+BRIEF = 0.01
+"""Seconds: nobody looks whether the client of a request has gone that waited less, if the predictor is that quick."""
+SOON = 1.0
+"""Seconds: what must be answered sooner is not sent ahead of its turn."""
+
 Answer = tuple[dict[str, Any], bytearray] | PlaygroundError
 """The head and the blob of an answering frame, or what went wrong."""
 
@@ -23,12 +28,17 @@ class Request:
         tile: what is to be predicted.
         deadline: on the clock of ``time.monotonic``.
         alone: whether it must not be handed over together with others.
+        encoded: what is sent for it, the head and the blobs of a frame, where it may be sent ahead of its turn.
     """
 
-    def __init__(self, tile: Tile, deadline: float, *, alone: bool = True) -> None:
+    def __init__(
+        self, tile: Tile, deadline: float, *, alone: bool = True, encoded: tuple[bytes, list[Any]] | None = None
+    ) -> None:
         self.tile = tile
         self.deadline = deadline
         self.alone = alone
+        self.encoded = encoded
+        self.size = 0 if encoded is None else len(encoded[0]) + sum(memoryview(blob).nbytes for blob in encoded[1])
         self.asked = self.began = self.ended = time.monotonic()
         self.answer: Answer | None = None
         self.is_late = False
@@ -51,43 +61,45 @@ class Queue:
     """
 
     def __init__(self, backlog: int) -> None:
-        self._places = threading.Semaphore(backlog + 1)
+        self._places = backlog + 1
+        self._place = _Place(self)
         self._lock = threading.Lock()
         self._arrived = threading.Condition(self._lock)
         self._taken = False
         self._waiting: collections.deque[Request] = collections.deque()
         self._seconds = 0.0
-        self._here = threading.local()
+        self.flying: collections.deque[Request] = collections.deque()
+        """Requests that the predictor's process has, the first being predicted; only who has the turn touches it."""
 
     def grow(self, places: int) -> None:
         """Admit so many more: a predictor that takes several at once has them in hand, not waiting."""
-        for _ in range(places):
-            self._places.release()
+        with self._lock:
+            self._places += places
 
-    @contextlib.contextmanager
-    def admitted(self) -> Iterator[None]:
+    def admitted(self) -> contextlib.AbstractContextManager[None]:
         """A place for the request of this thread; within it, another one changes nothing.
 
         Raises:
             PredictorBusyError: all places are taken; it says when one should be free.
         """
-        if getattr(self._here, "admitted", False):
-            yield
-            return
-        if not self._places.acquire(blocking=False):
-            error = PredictorBusyError("enough requests wait for the predictor already", "try again in a moment")
-            error.retry_after = max(1.0, self._seconds * (len(self._waiting) + 1))
-            raise error
-        self._here.admitted = True
-        try:
-            yield
-        finally:
-            self._here.admitted = False
-            self._places.release()
+        return self._place
+
+    def take_place(self) -> None:
+        with self._lock:
+            if self._places > 0:
+                self._places -= 1
+                return
+        error = PredictorBusyError("enough requests wait for the predictor already", "try again in a moment")
+        error.retry_after = max(1.0, self._seconds * (self.waiting() + 1))
+        raise error
+
+    def leave_place(self) -> None:
+        with self._lock:
+            self._places += 1
 
     def waiting(self) -> int:
         """How many requests wait for their turn."""
-        return len(self._waiting)
+        return len(self._waiting) + max(0, len(self.flying) - 1)
 
     def seconds(self) -> float:
         """How long the predictor has taken for one tile lately."""
@@ -107,11 +119,15 @@ class Queue:
             yield False
             return
         try:
-            if request.is_abandoned():
-                raise _gone()
+            if not self.flying and self._is_worth_a_look(request) and request.is_abandoned():
+                raise gone()
             yield True
         finally:
             self._give()
+
+    def _is_worth_a_look(self, request: Request) -> bool:
+        """Whether it is likelier that the client has gone than cheaper to predict: a look costs a system call."""
+        return not 0 < self._seconds < BRIEF or time.monotonic() - request.asked > BRIEF
 
     def company(self, count: int, seconds: float) -> list[Request]:
         """Take up to ``count`` waiting requests along in this turn, those that wait longest first.
@@ -127,13 +143,39 @@ class Queue:
                 for each in [each for each in self._waiting if not each.alone][: count - len(found)]:
                     self._waiting.remove(each)
                     if each.is_abandoned():
-                        self._wake(each, _gone())
+                        self._wake(each, gone())
                     else:
                         found.append(each)
                 left = until - time.monotonic()
                 if len(found) == count or left <= 0:
                     return found
                 self._arrived.wait(left)
+
+    def ahead(self, count: int, size: int) -> list[Request]:
+        """Take the requests whose turn is next, as far as they can be sent ahead of it.
+
+        Args:
+            count: how many at most.
+            size: bytes that they have at most, all together.
+        """
+        found: list[Request] = []
+        if count <= 0 or not self._waiting:
+            return found
+        with self._lock:
+            now = time.monotonic()
+            while self._waiting and len(found) < count:
+                each = self._waiting[0]
+                if each.encoded is None or each.deadline - now < SOON:
+                    break
+                size -= each.size
+                if size < 0:
+                    break
+                self._waiting.popleft()
+                if self._is_worth_a_look(each) and each.is_abandoned():
+                    self._wake(each, gone())
+                else:
+                    found.append(each)
+        return found
 
     def answered(self, requests: Sequence[Request], seconds: float) -> None:
         """Let requests go that have their answer, this turn's own among them.
@@ -183,13 +225,35 @@ class Queue:
     def _give(self) -> None:
         """Give the turn to whoever waits longest."""
         with self._lock:
-            if self._waiting:
+            heir = next((each for each in self.flying if not each.is_late), None)
+            if heir is None and self._waiting:
                 heir = self._waiting.popleft()
+            if heir is None:
+                self._taken = False
+            else:
                 heir.has_turn = True
                 heir.woken.release()
-            else:
-                self._taken = False
 
 
-def _gone() -> RequestAbandonedError:
+class _Place:
+    """A queue's ``admitted``: what each thread has of it."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._here = threading.local()
+
+    def __enter__(self) -> None:
+        depth = getattr(self._here, "depth", 0)
+        if not depth:
+            self._queue.take_place()
+        self._here.depth = depth + 1
+
+    def __exit__(self, *_: object) -> None:
+        self._here.depth -= 1
+        if not self._here.depth:
+            self._queue.leave_place()
+
+
+def gone() -> RequestAbandonedError:
+    """What a client gets that does not read it."""
     return RequestAbandonedError("the client is gone; nothing was predicted")
