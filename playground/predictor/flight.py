@@ -53,13 +53,16 @@ class Flight:
             PredictorTimeoutError: it does not read.
         """
         parts: list[Any] = []
+        size = 0
         for number, each in enumerate(requests):
             assert each.encoded is not None
             head, blobs = each.encoded
-            parts += frame(head[:-1] + AHEAD if number or self.requests else head, blobs)
+            more, length = frame(head[:-1] + AHEAD if number or self.requests else head, blobs)
+            parts += more
+            size += length
         try:
             self.session.bound(deadline)
-            self.session.wire.write(parts)
+            self.session.wire.write(parts, size)
         except BlockingIOError as error:
             raise self.session.failure(error) from error
         except OSError as error:

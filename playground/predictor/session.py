@@ -255,15 +255,16 @@ class Session:
 
 def head_of(tile: Tile, eager: Sequence[str]) -> tuple[dict[str, Any], list[Any]]:
     """What is sent for a tile: where it and its further images come from, their frames, and these parts of it."""
+    images = tile.tiles
     described, blobs = [], []
     for name in eager:
-        if _place(name)[0] < len(tile.tiles):
+        if _place(name)[0] < len(images):
             part, blob = _part(tile, name)
             described.append(part)
             blobs.append(blob)
     head = {"op": "predict", "url": tile.url, "frame": _frame(tile), "parts": described}
-    if len(tile.tiles) > 1:
-        head["others"] = [{"url": other.url, "frame": _frame(other)} for other in tile.tiles[1:]]
+    if len(images) > 1:
+        head["others"] = [{"url": other.url, "frame": _frame(other)} for other in images[1:]]
     return head, blobs
 
 
