@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from playground.errors import PlaygroundError
 from playground.predictor.session import Session
@@ -41,6 +41,7 @@ class Flight:
         self.requests = requests
         self._held: tuple[dict[str, Any], bytearray] | None = None
         self._alone = False
+        self._fresh = False
 
     def send(self, requests: Sequence[Request], deadline: float) -> list[Request]:
         """Send requests; where it has none, the first of them is its next.
@@ -70,6 +71,7 @@ class Flight:
                 return list(requests)
             self.session.kill()
             raise UnreadError from error
+        self._fresh = not self.requests
         self._alone = not self.requests and len(requests) == 1
         self.requests.extend(requests)
         return []
@@ -83,24 +85,21 @@ class Flight:
             PredictorCrashedError: the process died.
         """
         request = self.requests[0]
+        wire = self.session.wire
         failures: dict[int, PlaygroundError] = {}
         try:
             while True:
-                if self._held is None:
-                    self.session.bound(deadline)
-                    reply, blob = self.session.wire.receive()
-                else:
-                    (reply, blob), self._held = self._held, None
+                reply, blob = self._next(deadline)
                 if reply["op"] == "need":
                     self._alone = False
                     self.session.give(reply, [request.tile], failures)
                 elif reply["op"] != "wanted":
                     return failures.get(0) or (reply, blob)
                 elif request.is_late or request.is_abandoned():
-                    self.session.wire.send({"op": "no"})
+                    wire.send({"op": "no"})
                     return gone()
                 else:
-                    self.session.wire.send({"op": "yes"})
+                    wire.send({"op": "yes"})
         except ConnectionResetError as error:
             if self._alone and self.session.ending is None:  # the kernel says so only where bytes were not read
                 self.session.kill()
@@ -112,10 +111,25 @@ class Flight:
             self.session.kill()
             raise
 
+    def _next(self, deadline: float) -> tuple[dict[str, Any], bytearray]:
+        """The next frame: often it is here already, unless what it answers was sent just now."""
+        wire = self.session.wire
+        if self._held is None and not self._fresh and not wire.has_frame():
+            wire.gather()
+        self._fresh = False
+        if self._held is None:
+            self.session.bound(deadline)
+            return cast("tuple[dict[str, Any], bytearray]", wire.receive())
+        held, self._held = self._held, None
+        return held
+
     def arrived(self) -> Answer | None:
         """The answer for the next request, if it is here already."""
-        if self._held is None and self.session.wire.has_frame():
-            self._held = self.session.wire.receive()
+        wire = self.session.wire
+        if self._held is None and not wire.has_frame():
+            wire.gather()
+        if self._held is None and wire.has_frame():
+            self._held = wire.receive()
         if self._held is None or self._held[0]["op"] in ("need", "wanted"):  # its own thread knows
             return None
         answer, self._held = self._held, None

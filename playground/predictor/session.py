@@ -22,8 +22,8 @@ from playground.predictor.nursery import ForkedProcess, Nursery
 from playground.predictor.output import Output
 from playground.predictor.process import PredictorSpec, Process, StartedProcess
 from playground.predictor.turns import Answer
+from playground.predictor.wires import ServerWire
 from playground_interfaces import Tile
-from playground_interfaces.wire import Wire
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Session:
                 nursery.fork(spec, *descriptors) if nursery else StartedProcess(spec, "loop", *descriptors)
             )
             ours.pop_all()
-        self.wire = Wire(self._socket, orjson.dumps, orjson.loads)
+        self.wire: Any = ServerWire(self._socket)
         self._output = Output(lambda: self.process.pid, pipes)
 
     def load(self) -> Iterator[dict[str, Any]]:
