@@ -173,7 +173,8 @@ class ProcessPredictor(Stateful):
             self._busy_since = time.time()
             try:
                 if new:
-                    self._queue.again(flight.send(new, deadline))
+                    unsent, new = flight.send(new, deadline), []
+                    self._queue.again(unsent)
                 answer = flight.receive(deadline)
             except BaseException as error:
                 others = [each for each in dict.fromkeys([*flying, *new]) if each not in (current, request)]
