@@ -129,7 +129,10 @@ class Flight:
         if self._held is None and not wire.has_frame():
             wire.gather()
         if self._held is None and wire.has_frame():
-            self._held = wire.receive()
+            try:
+                self._held = wire.receive()
+            except ValueError:  # something else writes to the socket; the next request's own thread finds it ended
+                self.session.kill()
         if self._held is None or self._held[0]["op"] in ("need", "wanted"):  # its own thread knows
             return None
         answer, self._held = self._held, None
