@@ -41,10 +41,14 @@ class Flight:
         self.requests = requests
         self._held: tuple[dict[str, Any], bytearray] | None = None
         self._alone = False
-        self._fresh = False
 
-    def send(self, requests: Sequence[Request], deadline: float) -> list[Request]:
+    def send(self, requests: Sequence[Request], deadline: float, *, is_quick: bool) -> list[Request]:
         """Send requests; where it has none, the first of them is its next.
+
+        Args:
+            requests: each with what is sent for it.
+            deadline: on the clock of ``time.monotonic``.
+            is_quick: whether it is likely to be done within ``QUICK``.
 
         Returns:
             Those that it cannot be sent, because it has just ended; what it answered before can be read.
@@ -63,6 +67,7 @@ class Flight:
             size += length
         try:
             self.session.bound(deadline)
+            self.session.wire.is_quick = is_quick
             self.session.wire.write(parts, size)
         except BlockingIOError as error:
             raise self.session.failure(error) from error
@@ -71,7 +76,6 @@ class Flight:
                 return list(requests)
             self.session.kill()
             raise UnreadError from error
-        self._fresh = not self.requests
         self._alone = not self.requests and len(requests) == 1
         self.requests.extend(requests)
         return []
@@ -112,11 +116,10 @@ class Flight:
             raise
 
     def _next(self, deadline: float) -> tuple[dict[str, Any], bytearray]:
-        """The next frame: often it is here already, unless what it answers was sent just now."""
+        """The next frame: often it is here already, even where what it answers was sent just now."""
         wire = self.session.wire
-        if self._held is None and not self._fresh and not wire.has_frame():
+        if self._held is None and not wire.has_frame():
             wire.gather()
-        self._fresh = False
         if self._held is None:
             self.session.bound(deadline)
             return cast("tuple[dict[str, Any], bytearray]", wire.receive())

@@ -173,7 +173,7 @@ class ProcessPredictor(Stateful):
             self._busy_since = time.time()
             try:
                 if new:
-                    unsent, new = flight.send(new, deadline), []
+                    unsent, new = flight.send(new, deadline, is_quick=0 < self._queue.seconds() < QUICK), []
                     self._queue.again(unsent)
                 answer = flight.receive(deadline)
             except BaseException as error:

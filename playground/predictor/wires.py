@@ -32,16 +32,22 @@ SEND, RECEIVE = _functions()
 
 
 class ServerWire(Wire):
-    """A wire with orjson, where neither sending little nor looking for what has come gives the lock away."""
+    """A wire with orjson, where neither sending little nor looking for what has come gives the lock away.
+
+    Attributes:
+        is_quick: whether the other side answers so soon that the lock can be kept while it is sent something: on the
+            same processor, it may run before the call returns.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock, orjson.dumps, orjson.loads)  # type: ignore[no-untyped-call]
+        self.is_quick = False
         # So large that what is sent ahead, or a large tile, goes in at once.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1024 * 1024)
         self._address = ctypes.addressof(ctypes.c_char.from_buffer(self._buffer))
 
     def write(self, parts: list[Any], size: int) -> None:
-        if SEND is None or size > BUFFER:
+        if SEND is None or size > BUFFER or not self.is_quick:
             super().write(parts, size)  # type: ignore[no-untyped-call]
             return
         data = b"".join(parts)
