@@ -11,13 +11,13 @@ import select
 import socket
 import sys
 import time
-from functools import partial
+from functools import lru_cache, partial
 
 from .errors import PredictError
 from .hooks import with_hooks
 from .telling import describe, listed, rejected, told
 from .tile import Tile
-from .wire import Wire
+from .wire import Wire, encode_json
 
 PATIENCE = 0.05
 """Seconds; after a prediction that took longer, the server is asked whether what it sent ahead is still wanted."""
@@ -182,8 +182,13 @@ def answer(wire, predictor, request, blob):
         return (rejected(error),)
     except BaseException as error:  # whatever the partner raises costs this request only, sys.exit() included
         return (dict(describe(error), op="raised"),)
-    head["read"] = read
-    return head, [encoded]
+    return result_head(read=tuple(read), **head), [encoded]
+
+
+@lru_cache(maxsize=64)
+def result_head(**head):
+    """The encoded head of an answer; there are few different ones."""
+    return encode_json(head)
 
 
 def answer_batch(wire, predictor, request, blob):

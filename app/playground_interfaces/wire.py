@@ -32,11 +32,14 @@ def decode_json(encoded):
 
 
 def frame(encoded, blobs=()):
-    """The parts of one frame: ``encoded`` its head, ``blobs`` bytes-like parts that travel as one blob."""
-    size = sum([memoryview(blob).nbytes for blob in blobs]) if blobs else 0
-    parts = [LENGTHS.pack(len(encoded), size), encoded]
+    """One frame: its parts, and how many bytes they are; ``encoded`` is its head, ``blobs`` bytes-like parts of it."""
+    length = len(encoded)
+    size = 0
+    for blob in blobs:
+        size += memoryview(blob).nbytes
+    parts = [LENGTHS.pack(length, size), encoded]
     parts.extend(blobs)
-    return parts
+    return parts, LENGTHS.size + length + size
 
 
 class Wire(object):
@@ -60,12 +63,16 @@ class Wire(object):
         self._start = self._end = 0
 
     def send(self, head, blobs=()):
-        """Send one frame: ``head`` a dict, ``blobs`` bytes-like parts that travel one after the other as one blob."""
-        self.write(frame(self.encode(head), blobs))
+        """Send one frame.
 
-    def write(self, parts):
-        """Send bytes-like parts one after the other: one frame, or several."""
-        size = sum([memoryview(part).nbytes for part in parts])
+        Args:
+            head: a dict, or its bytes.
+            blobs: bytes-like parts that travel one after the other as one blob.
+        """
+        self.write(*frame(head if isinstance(head, bytes) else self.encode(head), blobs))
+
+    def write(self, parts, size):
+        """Send bytes-like parts one after the other, so many bytes: one frame, or several."""
         if size <= BUFFER or len(parts) > MOST_PARTS:
             self.socket.sendall(b"".join(parts))
             return
@@ -88,12 +95,14 @@ class Wire(object):
         """
         if self._start == self._end:
             self._start, self._end = 0, self._read(self._view)
-        if self.has_frame():  # most often
-            start = self._start + LENGTHS.size
+        start = self._start + LENGTHS.size
+        if start <= self._end:
             head_length, blob_length = LENGTHS.unpack_from(self._buffer, self._start)
             middle = start + head_length
-            self._start = middle + blob_length
-            return self.decode(self._buffer[start:middle]), self._buffer[middle : self._start]
+            end = middle + blob_length
+            if end <= self._end:  # most often
+                self._start = end
+                return self.decode(self._buffer[start:middle]), self._buffer[middle:end]
         head_length, blob_length = LENGTHS.unpack(self._take(LENGTHS.size))
         if head_length > MAX_HEAD:
             raise ValueError("not a frame: a head of %d bytes" % head_length)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from playground.errors import PlaygroundError
 from playground.predictor.session import Session
@@ -42,8 +42,13 @@ class Flight:
         self._held: tuple[dict[str, Any], bytearray] | None = None
         self._alone = False
 
-    def send(self, requests: Sequence[Request], deadline: float) -> list[Request]:
+    def send(self, requests: Sequence[Request], deadline: float, *, is_quick: bool) -> list[Request]:
         """Send requests; where it has none, the first of them is its next.
+
+        Args:
+            requests: each with what is sent for it.
+            deadline: on the clock of ``time.monotonic``.
+            is_quick: whether it is likely to be done within ``QUICK``.
 
         Returns:
             Those that it cannot be sent, because it has just ended; what it answered before can be read.
@@ -53,13 +58,17 @@ class Flight:
             PredictorTimeoutError: it does not read.
         """
         parts: list[Any] = []
+        size = 0
         for number, each in enumerate(requests):
             assert each.encoded is not None
             head, blobs = each.encoded
-            parts += frame(head[:-1] + AHEAD if number or self.requests else head, blobs)
+            more, length = frame(head[:-1] + AHEAD if number or self.requests else head, blobs)
+            parts += more
+            size += length
         try:
             self.session.bound(deadline)
-            self.session.wire.write(parts)
+            self.session.wire.is_quick = is_quick
+            self.session.wire.write(parts, size)
         except BlockingIOError as error:
             raise self.session.failure(error) from error
         except OSError as error:
@@ -80,24 +89,21 @@ class Flight:
             PredictorCrashedError: the process died.
         """
         request = self.requests[0]
+        wire = self.session.wire
         failures: dict[int, PlaygroundError] = {}
         try:
             while True:
-                if self._held is None:
-                    self.session.bound(deadline)
-                    reply, blob = self.session.wire.receive()
-                else:
-                    (reply, blob), self._held = self._held, None
+                reply, blob = self._next(deadline)
                 if reply["op"] == "need":
                     self._alone = False
                     self.session.give(reply, [request.tile], failures)
                 elif reply["op"] != "wanted":
                     return failures.get(0) or (reply, blob)
                 elif request.is_late or request.is_abandoned():
-                    self.session.wire.send({"op": "no"})
+                    wire.send({"op": "no"})
                     return gone()
                 else:
-                    self.session.wire.send({"op": "yes"})
+                    wire.send({"op": "yes"})
         except ConnectionResetError as error:
             if self._alone and self.session.ending is None:  # the kernel says so only where bytes were not read
                 self.session.kill()
@@ -109,10 +115,27 @@ class Flight:
             self.session.kill()
             raise
 
+    def _next(self, deadline: float) -> tuple[dict[str, Any], bytearray]:
+        """The next frame: often it is here already, even where what it answers was sent just now."""
+        wire = self.session.wire
+        if self._held is None and not wire.has_frame():
+            wire.gather()
+        if self._held is None:
+            self.session.bound(deadline)
+            return cast("tuple[dict[str, Any], bytearray]", wire.receive())
+        held, self._held = self._held, None
+        return held
+
     def arrived(self) -> Answer | None:
         """The answer for the next request, if it is here already."""
-        if self._held is None and self.session.wire.has_frame():
-            self._held = self.session.wire.receive()
+        wire = self.session.wire
+        if self._held is None and not wire.has_frame():
+            wire.gather()
+        if self._held is None and wire.has_frame():
+            try:
+                self._held = wire.receive()
+            except ValueError:  # something else writes to the socket; the next request's own thread finds it ended
+                self.session.kill()
         if self._held is None or self._held[0]["op"] in ("need", "wanted"):  # its own thread knows
             return None
         answer, self._held = self._held, None

@@ -114,7 +114,8 @@ def _shared(path: Path) -> mmap.mmap:
     """Bytes that all workers see change: reading them costs less than to ask the file system on each request."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        os.posix_fallocate(descriptor, 0, MARK)
+        if os.fstat(descriptor).st_size < MARK:
+            os.pwrite(descriptor, bytes(MARK), 0)
         return mmap.mmap(descriptor, MARK)
     finally:
         os.close(descriptor)

@@ -22,8 +22,8 @@ from playground.predictor.nursery import ForkedProcess, Nursery
 from playground.predictor.output import Output
 from playground.predictor.process import PredictorSpec, Process, StartedProcess
 from playground.predictor.turns import Answer
+from playground.predictor.wires import ServerWire
 from playground_interfaces import Tile
-from playground_interfaces.wire import Wire
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Session:
                 nursery.fork(spec, *descriptors) if nursery else StartedProcess(spec, "loop", *descriptors)
             )
             ours.pop_all()
-        self.wire = Wire(self._socket, orjson.dumps, orjson.loads)
+        self.wire: Any = ServerWire(self._socket)
         self._output = Output(lambda: self.process.pid, pipes)
 
     def load(self) -> Iterator[dict[str, Any]]:
@@ -255,15 +255,16 @@ class Session:
 
 def head_of(tile: Tile, eager: Sequence[str]) -> tuple[dict[str, Any], list[Any]]:
     """What is sent for a tile: where it and its further images come from, their frames, and these parts of it."""
+    images = tile.tiles
     described, blobs = [], []
     for name in eager:
-        if is_part(tile, name):
+        if _place(name)[0] < len(images):
             part, blob = _part(tile, name)
             described.append(part)
             blobs.append(blob)
     head = {"op": "predict", "url": tile.url, "frame": _frame(tile), "parts": described}
-    if len(tile.tiles) > 1:
-        head["others"] = [{"url": other.url, "frame": _frame(other)} for other in tile.tiles[1:]]
+    if len(images) > 1:
+        head["others"] = [{"url": other.url, "frame": _frame(other)} for other in images[1:]]
     return head, blobs
 
 

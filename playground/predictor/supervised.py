@@ -122,9 +122,11 @@ class ProcessPredictor(Stateful):
         with self._queue.admitted():
             deadline = deadline or time.monotonic() + self.limits.predict_seconds
             request = self._request(tile, deadline)
-            with self._queue.turn(request) as mine:
-                if mine:
+            if self._queue.take(request):
+                try:
                     self._predict(request)
+                finally:
+                    self._queue.give()
         timing = getattr(tile, "timing", {})
         timing["queue"] = request.began - request.asked
         timing["predict"] = request.ended - request.began
@@ -255,25 +257,25 @@ class ProcessPredictor(Stateful):
         again = False
         while request.answer is None:
             new: list[Request] = []
-            if not flying:
+            flight = self._flight
+            if flight is None or not flying:
                 session = self._ready_session(request.deadline, look=again)
-                if self._flight is None or self._flight.session is not session:
-                    self._flight = Flight(session, flying)
+                if flight is None or flight.session is not session:
+                    self._flight = flight = Flight(session, flying)
                 request.began = time.monotonic()
                 new.append(request)
-            flight = self._flight
-            assert flight is not None
             if new or request in flying:  # else one is there for whom nobody waits any more
-                new += self._queue.ahead(*self._room())
+                new += self._ahead()
             current = flying[0] if flying else request
             deadline = min(request.deadline, current.began + self.limits.predict_seconds)
             self._busy_since = time.time()
             try:
                 if new:
-                    self._queue.again(flight.send(new, deadline))
+                    unsent, new = flight.send(new, deadline, is_quick=0 < self._queue.seconds() < QUICK), []
+                    self._queue.again(unsent)
                 answer = flight.receive(deadline)
             except BaseException as error:
-                others = [each for each in dict.fromkeys((*flying, *new)) if each not in (current, request)]
+                others = [each for each in dict.fromkeys([*flying, *new]) if each not in (current, request)]
                 flying.clear()
                 self._queue.again(others)
                 self._lose(flight.session)
@@ -290,15 +292,15 @@ class ProcessPredictor(Stateful):
             finally:
                 self._busy_since = None
 
-    def _room(self) -> tuple[int, int]:
-        """How many requests can be sent ahead of their turn, and how many bytes."""
+    def _ahead(self) -> list[Request]:
+        """Requests that can be sent ahead of their turn."""
         seconds, flying = self._queue.seconds(), self._queue.flying
-        if not seconds or self._batches or self.limits.memory_mb:
-            return 0, 0
+        if not self._queue.waiting() or not seconds or self._batches or self.limits.memory_mb:
+            return []
         most = min(FLYING, int(QUICK / seconds))
         if self.limits.max_requests:
             most = min(most, self.limits.max_requests - self._predictions)
-        return most - max(1, len(flying)), BYTES - sum(each.size for each in flying)
+        return self._queue.ahead(most - max(1, len(flying)), BYTES - sum(each.size() for each in flying))
 
     def _settle(self, flight: Flight, answer: Answer | None) -> None:
         """Give the first request its answer, and the next ones theirs, as far as they have come, too."""

@@ -38,12 +38,16 @@ class Request:
         self.deadline = deadline
         self.alone = alone
         self.encoded = encoded
-        self.size = 0 if encoded is None else len(encoded[0]) + sum(memoryview(blob).nbytes for blob in encoded[1])
         self.asked = self.began = self.ended = time.monotonic()
         self.answer: Answer | None = None
         self.is_late = False
         self.has_turn = False
         self.woken = threading.Lock()
+
+    def size(self) -> int:
+        """Bytes that are sent for it."""
+        head, blobs = self.encoded or (b"", [])
+        return len(head) + sum(memoryview(blob).nbytes for blob in blobs)
 
     def is_abandoned(self) -> bool:
         """Whether nobody waits for the answer any more."""
@@ -113,17 +117,24 @@ class Queue:
             PredictorTimeoutError: it was not this request's turn until the deadline.
             RequestAbandonedError: it is, but nobody waits for the answer any more.
         """
-        if not self._take(request):
-            raise PredictorTimeoutError("the predictor was busy until the deadline", "try again later")
-        if request.answer is not None:
+        if not self.take(request):
             yield False
             return
         try:
-            if not self.flying and self._is_worth_a_look(request) and request.is_abandoned():
-                raise gone()
             yield True
         finally:
-            self._give()
+            self.give()
+
+    def take(self, request: Request) -> bool:
+        """Wait for the turn; whoever has it (True) must ``give`` it. The rest as for ``turn``."""
+        if not self._take(request):
+            raise PredictorTimeoutError("the predictor was busy until the deadline", "try again later")
+        if request.answer is not None:
+            return False
+        if not self.flying and self._is_worth_a_look(request) and request.is_abandoned():
+            self.give()
+            raise gone()
+        return True
 
     def _is_worth_a_look(self, request: Request) -> bool:
         """Whether it is likelier that the client has gone than cheaper to predict: a look costs a system call."""
@@ -159,15 +170,13 @@ class Queue:
             size: bytes that they have at most, all together.
         """
         found: list[Request] = []
-        if count <= 0 or not self._waiting:
-            return found
         with self._lock:
             now = time.monotonic()
             while self._waiting and len(found) < count:
                 each = self._waiting[0]
                 if each.encoded is None or each.deadline - now < SOON:
                     break
-                size -= each.size
+                size -= each.size()
                 if size < 0:
                     break
                 self._waiting.popleft()
@@ -222,7 +231,7 @@ class Queue:
                 self._waiting.remove(request)
             return False
 
-    def _give(self) -> None:
+    def give(self) -> None:
         """Give the turn to whoever waits longest."""
         with self._lock:
             heir = next((each for each in self.flying if not each.is_late), None)
