@@ -42,7 +42,7 @@ def answer(path: str) -> object:
 def service(serve) -> Iterator[RunningService]:
     with TileServer(answer) as server:
         started = serve(
-            "readers:Bytes", TILES=server.template, ZOOM_LEVEL=str(ZOOM), PADDING="4", TIMEOUT="3", FETCH_TIMEOUT="1"
+            "readers:Bytes", TILES=server.template, ZOOM_LEVEL=str(ZOOM), PADDING="4", TIMEOUT="4", FETCH_TIMEOUT="2"
         )
         assert started.wait_loaded()["status"] == "ready"
         yield started
@@ -158,7 +158,7 @@ def by_url(serve) -> Iterator[tuple[RunningService, TileServer, TileServer]]:
     with TileServer(lambda path: answers.get(path.partition("?")[0])) as allowed, TileServer({}) as source:
         allowed_hosts = allowed.address.removeprefix("http://")
         started = serve(
-            "readers:Bytes", TILES=source.template, ALLOWED_HOSTS=allowed_hosts, TIMEOUT="3", FETCH_TIMEOUT="2"
+            "readers:Bytes", TILES=source.template, ALLOWED_HOSTS=allowed_hosts, TIMEOUT="4", FETCH_TIMEOUT="2"
         )
         assert started.wait_loaded()["status"] == "ready"
         yield started, allowed, source

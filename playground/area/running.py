@@ -31,7 +31,7 @@ PAUSE = 0.5
 """Seconds before the second try; twice as long before each further one."""
 WRITE_EVERY = 0.5
 """Seconds between writes to the journal: what a crash may cost."""
-WRITE_ROWS = 500
+WRITE_ROWS = 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,13 +195,18 @@ class AreaRun:
                 for outcome in self._collect(engine, schedule):
                     self._note(outcome)
                 if len(self._buffer) >= WRITE_ROWS or time.monotonic() - self._written >= WRITE_EVERY:
-                    self._write(sweep)
-                    for batch in sweep.up_to(self._done.next, last=False):
-                        yield self._counted(batch)
+                    yield from self._swept(sweep)
                     self._observe(self)
+            yield from self._swept(sweep)
         finally:
             engine.close()
             self._write(sweep)
+
+    def _swept(self, sweep: Sweep) -> Iterator[Features]:
+        """Write down what came, and give the objects that are whole by now."""
+        self._write(sweep)
+        for batch in sweep.up_to(self._done.next, last=False):
+            yield self._counted(batch)
 
     @staticmethod
     def _collect(engine: Engine, schedule: Schedule) -> list[Outcome]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import importlib
 import os
@@ -24,6 +25,12 @@ from playground_interfaces.loop import die_with_parent, is_alone
 
 GARBAGE = 50_000
 """Objects made until garbage is looked for: features of 32 tiles are many, and none of them is part of a cycle."""
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Of glibc's mallopt."""
+LARGE = 2**25
+"""Bytes, the most that glibc takes: smaller arrays come from memory that it keeps."""
+KEPT = 2**28
+"""Bytes of it that are kept though nobody uses them."""
 
 
 def main(descriptor: int, modules: Sequence[str] = ()) -> None:
@@ -83,6 +90,7 @@ def _work(pipe: Connection) -> None:
         return jobs.popleft() if jobs else None
 
     worker: TileWorker | None = None
+    _keep_memory()
     try:
         try:
             worker = TileWorker(pickle.loads(pipe.recv_bytes()))  # noqa: S301 - from the process that started this one
@@ -100,3 +108,11 @@ def _work(pipe: Connection) -> None:
     finally:
         if worker is not None:
             worker.close()
+
+
+def _keep_memory() -> None:
+    """Use again what large arrays leave, instead of giving it back to the system and asking for it page by page."""
+    with contextlib.suppress(OSError, AttributeError):  # not every C library has it
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_THRESHOLD, LARGE)
+        libc.mallopt(M_TRIM_THRESHOLD, KEPT)

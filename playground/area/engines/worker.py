@@ -26,7 +26,7 @@ QUICK = 0.005
 are busy anyway, as there is a worker for each."""
 AHEAD = 64
 """Requests to a tile server under way; of a local source nothing is fetched ahead."""
-BATCH = 32
+BATCH = 64
 """Tiles that are decoded, handed over, normalised and cut at once: what each of these costs a call is then shared."""
 SOON = 0.2
 """Seconds that an outcome may wait for others."""
