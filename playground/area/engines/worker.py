@@ -8,11 +8,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillWorkingError
-from typing import Any
+from concurrent.futures import wait as wait_for
+from typing import Any, NamedTuple
 
 import mercantile
 
 from playground import answers
+from playground.area.cover import BAND_ROWS
 from playground.area.cutting import cut_answers
 from playground.area.outcome import Job, Outcome, failed
 from playground.errors import PlaygroundError, PredictorNotReadyError, SettingsError
@@ -45,8 +47,11 @@ class WorkerSpec:
     predictor: PredictorSpec
 
 
-Begun = tuple[Job, list[Future[Any]]]
-"""A job, and what is being fetched for it."""
+class Begun(NamedTuple):
+    """Jobs of one column, and what is being fetched for them."""
+
+    jobs: list[Job]
+    fetching: list[Future[Any]]
 
 
 @dataclasses.dataclass
@@ -109,6 +114,7 @@ class TileWorker:
         Args:
             take: the next job; None if there is none at hand, or, told to wait for one, if there will be no more.
         """
+        intake = _Intake(take)
         begun: deque[Begun] = deque()
         fetching: list[Future[Any]] = []
         asked: Future[list[Predicted]] | None = None
@@ -117,21 +123,24 @@ class TileWorker:
         with ThreadPoolExecutor(1, thread_name_prefix="predict") as pool:
             while True:
                 fetching = [future for future in fetching if not future.done()]
-                while len(begun) < 2 * AHEAD and len(fetching) < AHEAD:
-                    job = take(not (begun or asked or done))
-                    if job is None:
+                while len(begun) * BAND_ROWS < 2 * AHEAD and len(fetching) < AHEAD:
+                    jobs = intake.column(not (begun or asked or done))
+                    if not jobs:
                         break
-                    begun.append((job, self._prefetch(job)))
-                    fetching += begun[-1][1]
+                    begun.append(Begun(jobs, self._prefetch(jobs)))
+                    fetching += begun[-1].fetching
                 if not (begun or asked or done):
                     return
+                due = due or time.monotonic() + SOON
+                quick = self._predictor.seconds() < QUICK
                 if begun and asked is None:
                     jobs = _next(begun, self._many())
-                    if self._predictor.seconds() < QUICK:
+                    if not jobs:
+                        wait_for(begun[0].fetching, SOON)
+                    elif quick:
                         done += self._ask(jobs)
                     else:
                         asked = pool.submit(self._ask, jobs)
-                due = due or time.monotonic() + SOON
                 if asked is not None:
                     try:
                         done += asked.result(SOON)
@@ -139,8 +148,8 @@ class TileWorker:
                     except StillWorkingError:
                         pass
                 if done and (len(done) >= BATCH or not (begun or asked) or time.monotonic() >= due):
-                    if begun and asked is None and self._predictor.seconds() >= QUICK:
-                        asked = pool.submit(self._ask, _next(begun, self._many()))
+                    if not quick and asked is None and (jobs := _next(begun, self._many())):
+                        asked = pool.submit(self._ask, jobs)
                     yield self._finish(done)
                     done, due = [], 0.0
 
@@ -148,12 +157,12 @@ class TileWorker:
         self._predictor.close()
         self._engine.close()
 
-    def _prefetch(self, job: Job) -> list[Future[Any]]:
+    def _prefetch(self, jobs: Sequence[Job]) -> list[Future[Any]]:
         try:
             deadline = time.monotonic() + self._settings.fetch_seconds
-            return self._engine.prefetch(mercantile.Tile(job.x, job.y, self.zoom), deadline)
+            return self._engine.prefetch_all([mercantile.Tile(job.x, job.y, self.zoom) for job in jobs], deadline)
         except PlaygroundError:
-            return []  # whoever asks for the tile is told
+            return []  # whoever asks for the tiles is told
 
     def _many(self) -> int:
         """Tiles to be handed over at once: not so many that one waits long for the others."""
@@ -232,27 +241,51 @@ def _predicted(job: Job, image: TileImage, result: Any, seconds: float) -> Predi
         return Predicted(job, None, [], seconds, error)
 
 
-def _next(begun: deque[Begun], many: int) -> list[Job]:
-    """The first jobs whose tiles are there, so that one slow answer holds up nobody; the first of all if none is.
+class _Intake:
+    """Jobs as they come, those of a column together: what they show is then looked for, fetched and decoded once.
 
-    Whole columns, if that leaves half as many as there might be: a column that is cut is decoded twice where it is cut.
+    Args:
+        take: gives the next one, see ``TileWorker.work``.
+    """
+
+    def __init__(self, take: Callable[[bool], Job | None]) -> None:
+        self._take = take
+        self._held: Job | None = None
+
+    def column(self, wait: bool) -> list[Job]:
+        """The next jobs of one column; none if there are none at hand, or, told to wait, if there will be no more."""
+        first, self._held = self._held or self._take(wait), None
+        if first is None:
+            return []
+        jobs = [first]
+        while len(jobs) < BAND_ROWS and (job := self._take(False)) is not None:
+            if job.x != first.x:
+                self._held = job
+                break
+            jobs.append(job)
+        return jobs
+
+
+def _next(begun: deque[Begun], many: int) -> list[Job]:
+    """The first jobs whose tiles are there, so that one slow answer holds up few; none if there are none such.
+
+    Whole columns, unless there is no place for one: where a column is cut, tiles are decoded twice.
     """
     ready: list[Job] = []
     later: list[Begun] = []
     while begun and len(ready) < many:
-        job, fetching = begun.popleft()
-        if all(future.done() for future in fetching):
-            ready.append(job)
-        else:
-            later.append((job, fetching))
+        jobs, fetching = begun.popleft()
+        if not all(future.done() for future in fetching):
+            later.append(Begun(jobs, fetching))
+            continue
+        room = many - len(ready)
+        if len(jobs) > room and ready:
+            later.append(Begun(jobs, []))
+            break
+        if len(jobs) > room:
+            later.append(Begun(jobs[room:], []))
+        ready += jobs[:room]
     begun.extendleft(reversed(later))
-    if not ready:
-        return [begun.popleft()[0]]
-    if begun and begun[0][0].x == ready[-1].x:
-        whole = next((end for end in range(len(ready) - 1, many // 2, -1) if ready[end - 1].x != ready[end].x), None)
-        if whole is not None:
-            begun.extendleft((job, []) for job in reversed(ready[whole:]))
-            del ready[whole:]
     return ready
 
 
