@@ -131,6 +131,13 @@ class ForkedProcess:
     def poll(self) -> int | None:
         return self._status
 
+    def has_ended(self) -> bool:
+        return self._status is not None
+
+    def is_known_as(self, pid: int) -> None:
+        """It has told its number itself; the nursery may not have been so far."""
+        self.pid = pid
+
     def wait(self, timeout: float | None = None) -> int:
         if not self._over.wait(GRACE if self._killed else timeout):
             if not self._killed:

@@ -78,6 +78,9 @@ class Process(Protocol):
     def poll(self) -> int | None:
         """How it ended, as subprocess.Popen tells; None while it lives."""
 
+    def has_ended(self) -> bool:
+        """Whether it is known to have ended; the kernel is not asked."""
+
     def wait(self, timeout: float | None = None) -> int:
         """How it ended.
 
@@ -126,6 +129,9 @@ class StartedProcess:
 
     def poll(self) -> int | None:
         return self._process.poll()
+
+    def has_ended(self) -> bool:
+        return self._process.returncode is not None
 
     def wait(self, timeout: float | None = None) -> int:
         return self._process.wait(timeout)

@@ -68,6 +68,8 @@ class Session:
             self.wire.send({"op": "load", **named, "hooks": dict(self.spec.hooks)})
             while True:
                 head, _ = self.wire.receive()
+                if "pid" in head and isinstance(self.process, ForkedProcess):
+                    self.process.is_known_as(head["pid"])
                 yield head
                 if head["op"] == "failed" or head.get("phase") == "ready":
                     return
@@ -231,6 +233,10 @@ class Session:
     def is_gone(self) -> bool:
         """Whether the process has ended."""
         return self.process.poll() is not None
+
+    def has_ended(self) -> bool:
+        """Whether the process is known to have ended; the kernel is not asked."""
+        return self.process.has_ended()
 
     def is_lost(self) -> bool:
         """Whether there never was a process, and not for a reason of its own: another one can be tried."""

@@ -78,9 +78,8 @@ class Supervisor(Stateful):
     def _ready_session(self, deadline: float, *, look: bool = True) -> Session:
         """The process, as soon as there is one that has loaded; ``look`` whether it still lives, by a system call."""
         session = self._session
-        if (
-            look and session is not None and session.is_gone()
-        ):  # ended between two requests, and the supervisor is not so far
+        # Ended between two requests, and the supervisor is not so far.
+        if session is not None and (session.is_gone() if look else session.has_ended()):
             self._lose(session)
         if self._session is None:
             with self._changed:
