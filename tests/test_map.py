@@ -164,7 +164,7 @@ def test_an_uploaded_area_takes_the_tiles_that_the_service_takes(browser, water)
         page.locator("#file").set_input_files(file)
         page.locator("#start", has_text=f"Predict {counted} tiles").wait_for()
         page.locator("#file").set_input_files(file | {"buffer": b'{"type": "Nonsense"}'})
-        assert "cannot be used" in in_words(page, "#status")
+        page.locator("#status", has_text="cannot be used").wait_for()
         page.locator("#file").set_input_files(
             file | {"buffer": b'{"type":"Polygon","coordinates":[[[-179,-80],[179,-80],[179,80],[-179,-80]]]}'}
         )
