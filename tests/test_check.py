@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -107,6 +108,16 @@ def test_good_predictors_give_no_alarm(target: str, folder: Path, options: dict,
     findings = check(target, scene, list(CHECKS), folder=folder, expect=CALM, **options)
     assert [f"{each.name}: {each.verdict.words}" for each in findings.values() if each.is_bad] == []
     assert sum(each.verdict.outcome == "passed" for each in findings.values()) >= 20
+
+
+def test_signals_that_were_ignored_before_are_no_ones_fault(scene: Scene):
+    """As they are under nohup, and behind a shell's &."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        found = check("good:Contours", scene, ["signals"], expect=CALM)["signals"]
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert found.verdict.outcome == "passed", found.verdict.words
 
 
 def test_a_good_predictor_has_none_of_the_defects(scene: Scene):

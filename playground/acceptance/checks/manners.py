@@ -57,7 +57,8 @@ def _signals(bench: Bench) -> Verdict:
     found = []
     for number in WATCHED:
         bit = 1 << (number - 1)
-        if ignored & bit:
+        # What this process ignores (under nohup, or behind a shell's &) the predictor's ignores from its start.
+        if ignored & bit and signal.getsignal(number) is not signal.SIG_IGN:
             found.append(f"{number.name} is ignored")
         elif caught & bit and number != signal.SIGINT:  # Python's own
             found.append(f"{number.name} is caught")
