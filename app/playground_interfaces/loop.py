@@ -176,13 +176,18 @@ def answer(wire, predictor, request, blob):
     tile = tile_of(wire, request, blob, read)
     try:
         head, encoded = told(predictor.predict(tile))
-    except PartGoneError:
-        return ({"op": "part-gone"},)
-    except PredictError as error:
-        return (rejected(error),)
     except BaseException as error:  # whatever the partner raises costs this request only, sys.exit() included
-        return (dict(describe(error), op="raised"),)
+        return (failure(error),)
     return result_head(read=tuple(read), **head), [encoded]
+
+
+def failure(error):
+    """The head that answers for a tile with what the partner raised in place of a result."""
+    if isinstance(error, PartGoneError):
+        return {"op": "part-gone"}
+    if isinstance(error, PredictError):
+        return rejected(error)
+    return dict(describe(error), op="raised")
 
 
 @lru_cache(maxsize=64)
@@ -215,10 +220,8 @@ def answer_batch(wire, predictor, request, blob):
             if isinstance(result, Exception):  # in the place of a result: of this tile only
                 raise result
             head, encoded = told(result)
-        except PredictError as error:
-            head, encoded = rejected(error), b""
         except BaseException as error:
-            head, encoded = dict(describe(error), op="raised"), b""
+            head, encoded = failure(error), b""
         heads.append(dict(head, read=read, length=len(encoded)))
         blobs.append(encoded)
     return {"op": "results", "tiles": heads}, blobs

@@ -15,9 +15,8 @@ import time
 from functools import partial
 
 from .encoding import encoder, written
-from .errors import PredictError
-from .loop import PartGoneError, decode_part
-from .telling import describe, listed, rejected
+from .loop import PartGoneError, decode_part, failure
+from .telling import listed
 from .tile import Tile
 
 try:
@@ -108,14 +107,14 @@ class Several(object):
         try:
             return written(self.predictor.predict(part.tile()), self.encode)
         except BaseException as error:  # whatever the partner raises costs this tile only, sys.exit() included
-            return failure(error)
+            return failure(error), b""
 
     def predict_batch(self, parts, told):
         """Predict several tiles at once; False when they could not be predicted together."""
         try:
             results = listed(self.predictor.predict_batch([part.tile() for part in parts]), len(parts))
         except BaseException as error:
-            told.alone = dict(failure(error)[0], tiles=len(parts))
+            told.alone = dict(failure(error), tiles=len(parts))
             return False
         for part, result in zip(parts, results):
             try:
@@ -123,18 +122,9 @@ class Several(object):
                     raise result
                 answer = written(result, self.encode)
             except BaseException as error:
-                answer = failure(error)
+                answer = failure(error), b""
             told.add(answer, part)
         return True
-
-
-def failure(error):
-    """What the partner raised instead of an answer."""
-    if isinstance(error, PartGoneError):
-        return {"op": "part-gone"}, b""
-    if isinstance(error, PredictError):
-        return rejected(error), b""
-    return dict(describe(error), op="raised"), b""
 
 
 class Told(object):
