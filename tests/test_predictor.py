@@ -52,6 +52,19 @@ def test_a_kill_between_requests_costs_none(start_predictor):
     assert predictor.state().restarts == 1
 
 
+def test_whoever_reads_from_a_process_that_ends_never_reads_from_the_next_one(start_predictor):
+    predictor = start_predictor("misbehaving:Segfaults")
+    session = predictor._session
+    sock = session._socket
+    number = sock.fileno()
+    with pytest.raises(PredictorCrashedError):
+        predictor.predict(Tile("segfault", b""))
+    assert predictor.predict(PLAIN)["features"] == []
+    assert predictor._session is not session
+    assert sock.fileno() == -1
+    assert os.read(number, 1) == b""  # ended, and its number is not the next socket's
+
+
 def test_an_overdue_predictor_is_replaced(start_predictor):
     predictor = start_predictor("misbehaving:Sleeps")
     began = time.monotonic()

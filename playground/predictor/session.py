@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,12 +55,13 @@ class Session:
                 ours.callback(os.close, pipes[name])
                 theirs.callback(os.close, write)
                 descriptors.append(write)
-            self.process: Process = (
+            process: Process = (
                 nursery.fork(spec, *descriptors) if nursery else StartedProcess(spec, "loop", *descriptors)
             )
             ours.pop_all()
+        self.process = process
         self.wire: Any = ServerWire(self._socket)
-        self._output = Output(lambda: self.process.pid, pipes)
+        self._output = Output(lambda: process.pid, pipes)
 
     def load(self) -> Iterator[dict[str, Any]]:
         """Tell the process what to load; yield what it says until it is ready, has failed, or is gone."""
@@ -254,8 +256,12 @@ class Session:
             self.process.kill_group()
 
     def close(self) -> None:
-        """Give the socket back; call it once ``wait`` has returned."""
-        self._socket.close()
+        """Give the socket back; call it once ``wait`` has returned.
+
+        Its number is free only when nobody holds the session any more: a thread that was about to read from it, or to
+        wait for it, would do so with the next file of that number, which is the next process's socket.
+        """
+        weakref.finalize(self, os.close, self._socket.detach())
         self.process.close()
 
 

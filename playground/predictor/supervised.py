@@ -61,7 +61,7 @@ class ProcessPredictor(Supervisor):
 
     def close(self) -> None:
         super().close()
-        self._frames = None
+        self._frames = self._flight = None
 
     def admitted(self) -> contextlib.AbstractContextManager[None]:
         return self._queue.admitted()

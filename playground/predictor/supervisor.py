@@ -129,6 +129,9 @@ class Supervisor(Stateful):
                 session.kill()
             self._follow(session)
             session.close()
+            with self._changed:
+                self._process = None
+            del session
             self._rest()
 
     def _follow(self, session: Session) -> None:
