@@ -1,6 +1,6 @@
 """Requests of one connection mostly have the same head, but for the length of what follows it.
 
-Gunicorn reads and checks every line again, for a fifth of what a small request costs. Here a head that has the same
+Gunicorn reads and checks every line again, for a tenth of what a small request costs. Here a head that has the same
 bytes as an earlier one of its connection, where only the digits of its Content-Length may differ, is taken to be what
 gunicorn made of that one. Every other head is gunicorn's to read.
 """
