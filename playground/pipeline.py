@@ -286,10 +286,7 @@ class Pipeline:
         timing["format"] = _milliseconds(ended - formatting)
         timing["total"] = _milliseconds(ended - started)
         if self._isolated:
-            # A tile is one of its own tiles, and what makes its parts holds it: it would stay for the collector.
-            for each in served.tiles:
-                each._loaders.clear()
-            served.tiles.clear()
+            let_go(served)
         return Outcome(answer, _describe(served, frame), report, timing)
 
 
@@ -369,6 +366,14 @@ def tile_of_image(image: TileImage, deadline: float | None, abandoned: Callable[
         return _timed(served, "encode", image.encoded)
 
     return served
+
+
+def let_go(served: Tile) -> None:
+    """Free a tile that was predicted: it is one of its own tiles, and what makes its parts holds it, so that it and its
+    pixels would stay for the garbage collector."""
+    for each in served.tiles:
+        each._loaders.clear()
+    served.tiles.clear()
 
 
 def _timed(served: ServedTile, step: str, make: Callable[[], Made]) -> Made:

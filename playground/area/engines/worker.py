@@ -18,7 +18,7 @@ from playground.area.cover import BAND_ROWS
 from playground.area.cutting import cut_answers
 from playground.area.outcome import Job, Outcome, failed
 from playground.errors import PlaygroundError, PredictorNotReadyError, SettingsError
-from playground.pipeline import format_prediction, limits_of, open_engine, tile_of_image
+from playground.pipeline import format_prediction, let_go, limits_of, open_engine, tile_of_image
 from playground.predictor import PredictorSpec, ProcessPredictor
 from playground.settings import RunningSettings
 from playground.tiles import TileImage
@@ -186,6 +186,7 @@ class TileWorker:
                     continue
                 tile, result = next(results)
                 found.append(_predicted(job, image, result, fetched + tile.timing.get("predict", 0.0)))
+                let_go(tile)
         except Exception as error:  # noqa: BLE001 - tiles that trip us up must not end a run of a million
             if len(jobs) > 1:
                 return [each for job in jobs for each in self._ask([job])]
