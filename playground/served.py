@@ -52,6 +52,14 @@ def tile_of_image(image: TileImage, deadline: float | None, abandoned: Callable[
     return served
 
 
+def let_go(served: Tile) -> None:
+    """Free a tile that was predicted: it is one of its own tiles, and what makes its parts holds it, so that it and its
+    pixels would stay for the garbage collector."""
+    for each in served.tiles:
+        each._loaders.clear()
+    served.tiles.clear()
+
+
 def tile_of_encoded(
     data: bytes, padding: int, deadline: float, abandoned: Callable[[], bool] | None = None, url: str = ""
 ) -> tuple[ServedTile, int]:

@@ -20,7 +20,7 @@ from playground.area.outcome import Job, Outcome, failed
 from playground.errors import PlaygroundError, PredictorNotReadyError, SettingsError
 from playground.pipeline import format_prediction, limits_of, open_engine
 from playground.predictor import PredictorSpec, ProcessPredictor
-from playground.served import tile_of_image
+from playground.served import let_go, tile_of_image
 from playground.settings import RunningSettings
 from playground.tiles import TileImage
 
@@ -188,6 +188,7 @@ class TileWorker:
                     continue
                 tile, result = next(results)
                 found.append(_predicted(job, image, result, fetched + tile.timing.get("predict", 0.0)))
+                let_go(tile)
         except Exception as error:  # noqa: BLE001 - tiles that trip us up must not end a run of a million
             if len(jobs) > 1:
                 return [each for job in jobs for each in self._ask([job])]
