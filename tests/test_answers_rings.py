@@ -106,6 +106,38 @@ def test_rings_said_to_be_simple_are(spread: float) -> None:
     assert not valid.all()
 
 
+def rivers(count: int, seed: int, tangled: bool) -> list[list[list[float]]]:
+    """Long thin outlines on whole pixels that lie in any direction and begin anywhere, some with upright steps.
+
+    Args:
+        tangled: in some, two vertices have changed places.
+    """
+    chance = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        steps = int(chance.integers(3, 25))
+        along = np.cumsum(chance.choice([0, 1, 2, 4], steps, p=[0.04, 0.32, 0.32, 0.32]))
+        width = np.r_[1, chance.integers(3, 6, steps - 2), 1]
+        banks = [np.round(along * chance.uniform(-0.4, 0.4)) + side * width for side in (-1, 1)]
+        ring = np.concatenate([np.stack([along, banks[0]], axis=1), np.stack([along, banks[1]], axis=1)[::-1]])
+        if tangled and chance.uniform() < 0.5:
+            one = chance.integers(0, len(ring) - 2)
+            ring[[one, one + 2]] = ring[[one + 2, one]]
+        ring = np.roll(ring, chance.integers(0, len(ring)), axis=0)[:, :: int(chance.choice([-1, 1]))]
+        found.append([*ring.tolist(), ring[0].tolist()])
+    return found
+
+
+@pytest.mark.parametrize("tangled", [False, True])
+def test_long_thin_rings_said_to_be_simple_are(tangled: bool) -> None:
+    table, _ = table_of_polygons([[ring] for ring in rivers(3000, 4, tangled)])
+    said = are_simple(table.coords, table.starts, table.positions)
+    valid = valid_of(table, table.coords)
+    assert not (said & ~valid).any()
+    assert said.sum() > 0.6 * valid.sum()
+    assert not valid.all() or not tangled
+
+
 @pytest.mark.parametrize(("zoom", "least"), [(3, 0.0), (10, 0.9), (14, 0.9), (17, 0.5), (20, 0.0)])
 def test_rings_said_to_stay_simple_do(zoom: int, least: float) -> None:
     table, _ = table_of_polygons([[ring] for ring in rings(3000, 15, 2)])

@@ -1,9 +1,10 @@
 """Rings that certainly cross themselves nowhere, many at once.
 
-GEOS looks at polygons one by one, a microsecond and more each. Here arithmetic on all of them together tells of most:
-a ring that goes once around a point, always onward, meets itself nowhere; and of a ring of a few vertices, two edges
-are apart if the line of one has the other on one side. Only what is certain in floating point counts; whatever else
-there is (edges that touch, slivers, holes, long rings) is left to GEOS.
+GEOS looks at polygons one by one, ten microseconds for each outline of thirty vertices. Here arithmetic on all of them
+together tells of most: a ring that goes once around a point, always onward, meets itself nowhere; nor does one that
+goes from one end to the other on one side of the line between them, and back on the other side, never turning round on
+the way; and of a ring of a few vertices, two edges are apart if the line of one has the other on one side. Only what is
+certain in floating point counts; whatever else there is (edges that touch, slivers, holes, tangles) is left to GEOS.
 """
 
 from __future__ import annotations
@@ -33,6 +34,12 @@ def are_simple(coords: FloatArray, starts: IntArray, positions: IntArray) -> Boo
     if len(starts) < LEAST_RINGS:
         return np.zeros(len(starts), dtype=bool)
     certain = _are_stars(coords, starts, positions)
+    others = ~certain
+    if np.count_nonzero(others) < LEAST_RINGS:
+        return certain
+    sizes = positions[others]
+    left = np.compress(np.repeat(others, positions), coords, axis=0)
+    certain[others] = _are_banks(left, np.cumsum(sizes) - sizes, sizes)
     short = np.flatnonzero(~certain & (positions >= 4) & (positions <= MOST_EDGES + 1))
     if len(short) < LEAST_RINGS:
         return certain
@@ -65,6 +72,51 @@ def _are_stars(coords: FloatArray, starts: IntArray, positions: IntArray) -> Boo
     crossed[lasts] = 0
     once: BoolArray = np.add.reduceat(crossed, starts) == 2
     return onward & once
+
+
+def _are_banks(coords: FloatArray, starts: IntArray, positions: IntArray) -> BoolArray:
+    """Whether each closed ring certainly has two ends and, between them, two banks that lie apart, as rivers have.
+
+    The ends are a westernmost and an easternmost vertex, or a northernmost and a southernmost one of what is higher
+    than wide. What goes from one to the other and never back crosses itself nowhere, and what lies on different sides
+    of the line through both does not meet.
+    """
+    x, y = np.ascontiguousarray(coords[:, 0]), np.ascontiguousarray(coords[:, 1])
+    width, height = (np.maximum.reduceat(each, starts) - np.minimum.reduceat(each, starts) for each in (x, y))
+    wide = np.repeat(width >= height, positions)
+    along, across = np.where(wide, x, y), np.where(wide, y, x)
+    ends = []
+    for extreme in (np.minimum, np.maximum):
+        there = np.flatnonzero(along == np.repeat(extreme.reduceat(along, starts), positions))
+        ends.append(there[np.searchsorted(there, starts)])
+    begin, end = ends
+    turns = np.zeros(len(along), dtype=np.int8)
+    turns[np.minimum(begin, end)] += 1
+    turns[np.maximum(begin, end)] -= 1
+    bank = 1.0 - 2.0 * np.cumsum(turns, dtype=np.int8)
+
+    lasts = starts + positions - 1
+    onward, aside = np.zeros(len(along)), np.zeros(len(along))
+    for steps, numbers in ((onward, along), (aside, across)):
+        np.subtract(numbers[1:], numbers[:-1], out=steps[:-1])
+        steps[lasts] = steps[starts]  # not from ring to ring
+    upright = onward == 0
+    back = np.flatnonzero(upright[:-1] & upright[1:] & (aside[:-1] * aside[1:] <= 0))
+    onward *= bank
+    onward[lasts] = 0.0
+    certain = (np.minimum.reduceat(onward, starts) >= 0) | (np.maximum.reduceat(onward, starts) <= 0)
+    rings = np.searchsorted(lasts, back)
+    certain[rings[back != lasts[rings]]] = False
+
+    along -= np.repeat(along[begin], positions)
+    across -= np.repeat(across[begin], positions)
+    side = np.repeat(along[end], positions) * across
+    side -= np.repeat(across[end], positions) * along
+    side *= bank
+    side[begin] = side[end] = side[lasts] = np.nan
+    margin = (width * width + height * height) * MARGIN
+    certain &= (np.fmin.reduceat(side, starts) > margin) | (np.fmax.reduceat(side, starts) < -margin)
+    return np.asarray(certain)
 
 
 def _are_simple(x: FloatArray, y: FloatArray) -> BoolArray:

@@ -58,7 +58,9 @@ def _look(table: Table, frame: Frame, least_ring: int) -> tuple[IntArray, BoolAr
     if not len(counts):
         return codes, is_open
     polygonal = _are(table, POLYGONS)[filled]
-    different = (table.coords[starts] != table.coords[starts + counts - 1]).any(axis=1)
+    different = np.zeros(len(counts), dtype=bool)
+    for numbers in table.coords.T:
+        different |= numbers[starts] != numbers[starts + counts - 1]
     is_open[filled] = polygonal & different
     least = np.where(polygonal, least_ring, np.where(_are(table, LINES)[filled], 2, 1))
     found = np.where(counts + is_open[filled] < least, 4, 0)

@@ -101,7 +101,10 @@ def place(
     if not collections and len(layers) == 1 and len(layers[0].places) == len(owners) == len(features):
         kept = owners
     else:
-        kept = np.unique(owners[np.concatenate([layer.places for layer in layers])]) if layers else owners[:0]
+        left = np.zeros(len(features), dtype=bool)
+        for layer in layers:
+            left[owners[layer.places]] = True
+        kept = np.flatnonzero(left)
     names = _names(features, kept, audit)
     return Placed(layers, owners, collections, described.texts, described.confidences, names, kept), audit
 

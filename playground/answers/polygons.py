@@ -55,7 +55,7 @@ def _teams(table: Table, broken: IntArray, frame: Frame, teams: IntArray | None)
     if teams is None or (frame.tile is None and (table.parts[broken] == 1).all()):
         return [broken]
     team = teams[table.owners[broken]]
-    return [broken[team == number] for number in np.unique(team).tolist()]
+    return [broken[team == number] for number in sorted(set(team.tolist()))]
 
 
 def _chosen(table: Table, rows: IntArray) -> Table:
@@ -72,7 +72,7 @@ def _turned(table: Table, coords: FloatArray, wrong: BoolArray) -> FloatArray:
         return np.where(wrong[:, None, None], rings[:, ::-1], rings).reshape(-1, 2)
     flat = np.arange(len(coords))
     mirrored = np.repeat(2 * table.starts + table.positions - 1, table.positions) - flat
-    return coords[np.where(np.repeat(wrong, table.positions), mirrored, flat)]
+    return coords.take(np.where(np.repeat(wrong, table.positions), mirrored, flat), axis=0)
 
 
 def _are_valid(table: Table, coords: FloatArray, frame: Frame) -> BoolArray:
@@ -85,7 +85,8 @@ def _are_valid(table: Table, coords: FloatArray, frame: Frame) -> BoolArray:
         if doubtful.all():
             valid = look(table, coords)
         elif doubtful.any():
-            valid[doubtful] = look(table.take(doubtful), coords[np.repeat(doubtful, table.positions)])
+            chosen = np.compress(np.repeat(doubtful, table.positions), coords, axis=0)
+            valid[doubtful] = look(table.take(doubtful), chosen)
     return valid
 
 

@@ -89,18 +89,18 @@ def table_of_shapes(kinds: list[str], owners: IntArray, shapes: Shapes) -> Table
     single, multi = next(family for family in (POLYGONS, LINES, POINTS) if kinds[0] in family)
     members, indices = shapely.get_parts(shapes, return_index=True)
     sizes = np.bincount(indices, minlength=len(shapes))
-    _, coords, offsets = shapely.to_ragged_array(members)
+    # Not to_ragged_array: it calls np.unique, which imports all of numpy.ma, longer than a batch of tiles takes.
     ones = np.ones(len(shapes), np.int64)
     if single == "Polygon":
-        counts = (sizes, np.diff(offsets[1]), np.diff(offsets[0]))
-    elif single == "LineString":
-        counts = (ones, sizes, np.diff(offsets[0]))
+        paths, owner = shapely.get_rings(members, return_index=True)
+        parts, rings = sizes, np.bincount(owner, minlength=len(members))
     else:
-        counts = (ones, sizes, np.ones(len(members), np.int64))
+        paths, parts, rings = members, ones, sizes
+    positions = shapely.get_num_coordinates(paths).astype(np.int64)
     names = [
         single if size == 1 and kind == single else multi for kind, size in zip(kinds, sizes.tolist(), strict=True)
     ]
-    return Table(names, owners, *counts, np.ascontiguousarray(coords))
+    return Table(names, owners, parts, rings, positions, shapely.get_coordinates(paths))
 
 
 def valid_polygons(shapes: Shapes) -> Shapes:

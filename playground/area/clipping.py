@@ -89,11 +89,12 @@ class _Rings:
         positions = shapely.get_num_coordinates(shapes).astype(np.int64)
         closing = np.zeros(len(coords), dtype=bool)
         closing[np.cumsum(positions) - 1] = True
-        return cls(coords[~closing], positions - 1, edges)
+        return cls(np.compress(~closing, coords, axis=0), positions - 1, edges)
 
     def take(self, which: BoolArray) -> _Rings:
         """Some of them."""
-        return _Rings(self.coords[np.repeat(which, self.counts)], self.counts[which], self.edges[which])
+        coords = np.compress(np.repeat(which, self.counts), self.coords, axis=0)
+        return _Rings(coords, self.counts[which], self.edges[which])
 
     @cached_property
     def first(self) -> IntArray:
@@ -119,15 +120,17 @@ class _Rings:
         """By position, units from the edge: 0 on it, less beyond."""
         axes = np.repeat(self.edges % 2, self.counts)
         far = np.repeat(self.edges >= 2, self.counts)
-        across = self.coords[np.arange(len(self.coords)), axes]
+        across = np.where(axes == 0, self.coords[:, 0], self.coords[:, 1])
         return np.where(far, UNITS - across, across)
 
     def are_cut_once(self) -> BoolArray:
         """Whether each is inside once, outside at most once, goes left around and stays nowhere."""
-        then, inside, outside = self.coords[self.after], self.depth > 0, self.depth < 0
-        area = self.coords[:, 0] * then[:, 1] - then[:, 0] * self.coords[:, 1]
+        inside, outside = self.depth > 0, self.depth < 0
+        x, y = self.coords.T
+        then_x, then_y = self.coords.take(self.after, axis=0).T
+        area = x * then_y - then_x * y
         leaves, returns = inside & ~inside[self.after], outside & ~outside[self.after]
-        stays = (self.coords == then).all(axis=1)
+        stays = (x == then_x) & (y == then_y)
         once = (self._sums(leaves) == 1) & (self._sums(returns) <= 1) & (self._sums(stays) == 0)
         return np.asarray(once & (np.add.reduceat(area, self.first) > 0))
 
@@ -158,7 +161,8 @@ class _Rings:
         places = (places + np.repeat(start, lengths + 1)) % np.repeat(lengths, lengths + 1)
         steps = places + np.where(places >= np.repeat(ahead + met, lengths + 1), np.repeat(gaps - met, lengths + 1), 0)
         ring = np.repeat(first, lengths + 1)
-        made = self.coords[ring + (np.repeat(last, lengths + 1) - ring - steps) % np.repeat(counts, lengths + 1)]
+        source = ring + (np.repeat(last, lengths + 1) - ring - steps) % np.repeat(counts, lengths + 1)
+        made = self.coords.take(source, axis=0)
         for which, at, there in ((comes, ahead, begins), (goes, ahead + comes, ends)):
             here = np.flatnonzero(np.repeat(which, lengths + 1) & (places == np.repeat(at, lengths + 1)))
             made[here] = there[np.repeat(np.arange(len(which)), lengths + 1)[here]]
@@ -166,8 +170,8 @@ class _Rings:
 
     def _borders(self) -> BoolArray:
         """By position, whether the ring goes on along the edge, with what it surrounds on this side of it."""
-        along = self.coords[self.after] - self.coords
-        along = along[np.arange(len(along)), 1 - np.repeat(self.edges % 2, self.counts)]
+        along = np.where(np.repeat(self.edges % 2 == 0, self.counts), self.coords[:, 1], self.coords[:, 0])
+        along = along[self.after] - along
         forward = np.repeat(np.array([False, True, True, False])[self.edges], self.counts)
         return np.asarray((self.depth == 0) & (self.depth[self.after] == 0) & np.where(forward, along > 0, along < 0))
 

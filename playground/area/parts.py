@@ -109,7 +109,7 @@ def to_global(shapes: Shapes, tiles: list[mercantile.Tile]) -> Shapes:
     """Shapes in units from the map's north-western corner, of shapes in units from their tiles' corners."""
     corners = np.array([(tile.x * UNITS, tile.y * UNITS) for tile in tiles], dtype=np.float64).reshape(-1, 2)
     coords, owners = shapely.get_coordinates(shapes, return_index=True)
-    moved: Shapes = shapely.set_coordinates(shapes.copy(), coords + corners[owners])
+    moved: Shapes = shapely.set_coordinates(shapes.copy(), coords + corners.take(owners, axis=0))
     return moved
 
 

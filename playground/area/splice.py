@@ -70,7 +70,7 @@ class _Rings:
         coords, counts = shapely.get_coordinates(pairs), shapely.get_num_coordinates(pairs.ravel())
         own = np.ones(len(coords), bool)
         own[np.cumsum(counts) - 1] = False
-        self._coords = coords[own]
+        self._coords = np.compress(own, coords, axis=0)
         self._sizes = counts.astype(np.int64) - 1
         self._starts = np.cumsum(self._sizes) - self._sizes
         self._axis, self._line, self._ahead = axis, line, ahead
@@ -93,7 +93,8 @@ class _Rings:
         self._first[rings[begins]] = self._next[begins]
         self._count = np.bincount(rings[on], minlength=len(self._sizes))
         steps = (self._at[self._next] - self._at) * np.where(rings % 2, -1.0, 1.0)
-        again = (self._coords[self._next] == self._coords).all(axis=1)
+        x, y = self._coords.T
+        again = (x[self._next] == x) & (y[self._next] == y)
         wrong = np.bincount(rings[(on & then & (steps <= 0)) | again], minlength=len(self._sizes)) > 0
         ends = self._starts + (self._first - self._starts + self._count - 1) % self._sizes
         begin, end = self._at[self._first].reshape(-1, 2), self._at[ends].reshape(-1, 2)
@@ -122,7 +123,7 @@ class _Rings:
             steps = np.arange(int(left[ring].sum())) - np.repeat(np.cumsum(left[ring]) - left[ring], left[ring])
             whose = np.repeat(ring, left[ring])
             source = self._starts[whose] + (offsets[whose] + steps) % self._sizes[whose]
-            coords[np.repeat(place, left[ring]) + steps] = self._coords[source]
+            coords[np.repeat(place, left[ring]) + steps] = self._coords.take(source, axis=0)
         # An overlay leaves out the first vertex of the first edge that it keeps, until it comes back to it.
         head = self._starts[one]
         begin = np.where(gone[head], 1, 2 + (head - self._starts[one] - offsets[one]) % self._sizes[one])
@@ -142,11 +143,11 @@ def _outlines(coords: FloatArray, sizes: IntArray, starts: IntArray, begin: IntA
     """
     rings = np.repeat(np.arange(len(sizes)), sizes)
     steps = np.arange(len(coords)) - starts[rings]
-    coords = coords[starts[rings] + (steps + begin[rings]) % sizes[rings]]
+    coords = coords.take(starts[rings] + (steps + begin[rings]) % sizes[rings], axis=0)
     ends = starts + sizes - 1
     after = np.arange(len(coords)) + 1
     after[ends] = starts
-    edges = coords[after] - coords
+    edges = coords.take(after, axis=0) - coords
     before = np.arange(len(coords)) - 1
     before[starts] = ends
     straight = edges[before, 0] * edges[:, 1] == edges[before, 1] * edges[:, 0]
@@ -155,7 +156,7 @@ def _outlines(coords: FloatArray, sizes: IntArray, starts: IntArray, begin: IntA
     counts = np.bincount(rings[kept], minlength=len(sizes))
     offsets = np.concatenate(([0], np.cumsum(counts + 1)))  # the first vertex once more at the end of each
     closed = np.empty((offsets[-1], 2))
-    closed[np.arange(len(closed) - len(counts)) + rings[kept]] = coords[kept]
+    closed[np.arange(len(closed) - len(counts)) + rings[kept]] = np.compress(kept, coords, axis=0)
     closed[offsets[1:] - 1] = coords[starts]
     made = shapely.from_ragged_array(shapely.GeometryType.POLYGON, closed, (offsets, np.arange(len(sizes) + 1)))
     return np.asarray(made, dtype=object), certain
