@@ -33,7 +33,7 @@ class RunningService:
     def get(self, path: str, **options: Any) -> requests.Response:
         return requests.get(self.url + path, timeout=30, **options)
 
-    def wait_loaded(self, timeout: float = 30) -> dict[str, Any]:
+    def wait_loaded(self, timeout: float = 90) -> dict[str, Any]:
         """The readiness answer once the predictor is ready or has failed."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -59,7 +59,7 @@ def stop_all(services: Sequence[RunningService]) -> None:
     for service in services:
         service.process.terminate()
     for service in services:
-        service.process.wait(30)
+        service.process.wait(60)
 
 
 def pause(process: subprocess.Popen[bytes], log: Path) -> None:
@@ -84,7 +84,7 @@ def start_service(
             stdout=sink,
             stderr=subprocess.STDOUT,
         )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while "Listening at: " not in log.read_text():
         assert time.monotonic() < deadline, log.read_text()
         pause(process, log)
@@ -110,4 +110,4 @@ def serving(command: list[str], cwd: Path, environ: dict[str, str] | None = None
         raise AssertionError("".join(said))
     finally:
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0

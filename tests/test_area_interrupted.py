@@ -116,7 +116,7 @@ def test_ctrl_c_ends_it_in_order(source: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(slow, cwd=PREDICTORS, stderr=subprocess.PIPE, text=True)
     until_written(process, tmp_path / "a.geojson.journal")
     process.send_signal(signal.SIGINT)
-    _, words = process.communicate(timeout=30)
+    _, words = process.communicate(timeout=90)
     assert process.returncode == 130, words
     assert "--resume goes on" in words
     assert not out.exists()
@@ -132,7 +132,7 @@ def test_the_picture_of_a_run_that_was_interrupted_is_that_of_one_that_was_not(s
     process = subprocess.Popen(slow, cwd=PREDICTORS, stderr=subprocess.DEVNULL)
     until_written(process, tmp_path / "a.geojson.journal")
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    assert process.wait(90) == 130
     assert not picture.exists()
     ended = call(command(source, out, "--resume", "--picture", str(picture), predictor="blobs:Slow"))
     assert ended.returncode == 0, ended.stderr
@@ -217,7 +217,7 @@ def test_a_run_that_is_killed_leaves_no_process(source: Path, tmp_path: Path, wh
                 process.wait(0.01)
                 pytest.fail("it ended before")
         process.send_signal(signal.SIGKILL)
-    _, left = psutil.wait_procs(started, 10)
+    _, left = psutil.wait_procs(started, 60)
     for each in left:
         each.kill()
     assert not left
