@@ -85,11 +85,10 @@ def start_service(
             stderr=subprocess.STDOUT,
         )
     deadline = time.monotonic() + 90
-    while "Listening at: " not in log.read_text():
+    while not (told := re.search(r"Listening at: (\S+)\s", log.read_text())):  # all of the address
         assert time.monotonic() < deadline, log.read_text()
         pause(process, log)
-    url = log.read_text().split("Listening at: ")[1].split()[0]
-    return RunningService(process, url, log)
+    return RunningService(process, told[1], log)
 
 
 @contextlib.contextmanager

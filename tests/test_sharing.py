@@ -227,7 +227,7 @@ def test_a_service_shares_restarts_reloads_and_leaves_nothing(serve):
 def test_when_the_worker_that_loads_dies_another_one_loads(serve):
     service = serve("shared:LoadsSlowly", WORKERS="2", SHARE_MODEL="true")
     until = time.monotonic() + 60
-    while not (nursery := re.findall(r"loading in (\d+)", service.log.read_text())):
+    while not (nursery := re.findall(r"loading in (\d+)\D", service.log.read_text())):
         assert time.monotonic() < until
     os.kill(parent_of(int(nursery[0])), signal.SIGKILL)
     wait_gone(int(nursery[0]))
