@@ -12,8 +12,9 @@ from typing import Any
 
 from flask import Flask
 
-from playground.pipeline import Pipeline, format_prediction, hooks_of, limits_of, open_engine, warmup_of
+from playground.pipeline import Pipeline, format_prediction, hooks_of, limits_of, open_engine
 from playground.predictor import InlinePredictor, Poison, Predictor, PredictorSpec, ProcessPredictor
+from playground.served import warmup_of
 from playground.serving import create_app, lifecycle, metrics_folder
 from playground.serving.boot import find_config
 from playground.serving.metrics import Metrics

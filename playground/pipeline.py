@@ -6,11 +6,10 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import geojson
 import mercantile
-import numpy as np
 
 from playground import answers, geo, imagery
 from playground.errors import AddressError, ImageError, PayloadError, PlaygroundError, TileNotFoundError
@@ -20,19 +19,14 @@ from playground.fetching.tile import fetch_image
 from playground.fetching.urls import without_secrets
 from playground.mosaic import Fill
 from playground.predictor import Limits, OtherResult, ServedTile
+from playground.served import tile_of_encoded, tile_of_image, valid_of
 from playground.settings import RunningSettings
 from playground.sources import SourceInfo, open_source
-from playground.tiles import TileEngine, TileImage
+from playground.tiles import TileEngine
 from playground_interfaces import PredictionResult, Tile
 
-Made = TypeVar("Made")
-
-TILE_SIZES = (256, 512)
-"""Pixels along one side of the tiles that sources serve."""
 MAX_URL_BYTES = 32 * 1024 * 1024
 """The largest image that is fetched for a caller: what a caller may post, too."""
-MAX_PIXELS = 64 * 1024 * 1024
-"""The largest image that is decoded: 8192 x 8192."""
 
 
 def format_prediction(result: Any) -> dict[str, Any]:
@@ -198,7 +192,7 @@ class Pipeline:
         with self._admitted():
             data = fetch_image(self._client, url, started + self.settings.fetch_seconds, MAX_URL_BYTES)
             fetch = time.monotonic() - started
-            served, frame = self._image(data, started, abandoned, url=without_secrets(url))
+            served, frame = self._image(data, started, abandoned, without_secrets(url))
             served.timing["fetch"] = fetch
             return self._answer(served, frame, started)
 
@@ -244,7 +238,7 @@ class Pipeline:
             found = " and ".join(f"{width} x {height}" for width, height in sizes)
             raise ImageError(f"the tiles of one payload differ in size: {found}", "send images of one size")
         served.tiles = [served, *(each for each, _ in others)]
-        load_valid = None if mask is None else _valid_of(mask, imagery.image_size(served.image))
+        load_valid = None if mask is None else valid_of(mask, imagery.image_size(served.image))
         for each in served.tiles:
             each.resolution, each.metadata = resolution, dict(metadata or {})
             if load_valid is not None:
@@ -255,24 +249,9 @@ class Pipeline:
         self, data: bytes, started: float, abandoned: Callable[[], bool] | None, url: str = ""
     ) -> tuple[ServedTile, answers.Frame]:
         """The partner's Tile of an encoded image, and where its answer's pixels lie."""
-        width, height = imagery.check_image(data, MAX_PIXELS)
-        imagery.check_whole(data)
-        if imagery.is_turned(data):  # some readers follow EXIF and some don't: all shall see the same pixels
-            data = imagery.encode_png(imagery.decode(data, upright=True))
-            width, height = imagery.image_size(data)
-        # A square of a tile and its padding is a padded tile; anything else is an image without padding.
-        padding = self.settings.padding if width == height and width - 2 * self.settings.padding in TILE_SIZES else 0
-        served: ServedTile = ServedTile(
-            url,
-            data if isinstance(data, bytearray) else bytearray(data),
-            deadline=started + self.settings.timeout,
-            abandoned=abandoned,
-            padding=padding,
-            size=width - 2 * padding if width == height else None,
-            load_array=lambda: _timed(served, "decode", lambda: imagery.decode(data)),
-            load_valid=lambda: np.ones((height, width), bool),
-        )
-        return served, answers.Frame(None, width - 2 * padding, padding)
+        until = started + self.settings.timeout
+        served, size = tile_of_encoded(data, self.settings.padding, until, abandoned, url)
+        return served, answers.Frame(None, size, served.padding)
 
     def _answer(self, served: ServedTile, frame: answers.Frame, started: float) -> Outcome:
         response = self._predict(served)
@@ -319,78 +298,6 @@ def hooks_of(settings: RunningSettings) -> dict[str, str]:
     """The partner's functions around ``predict``, by what they are: those that are given."""
     names = {name: getattr(settings, name) for name in ("additional_checks", "preprocessor", "postprocessor")}
     return {name: function for name, function in names.items() if function}
-
-
-def warmup_of(settings: RunningSettings) -> Callable[[], Tile] | None:
-    """A grey tile of the service's size, to be predicted before the first request; None where that is switched off."""
-    if settings.warmup == "none":
-        return None
-    size = TILE_SIZES[0]
-    pixels = np.full((size + 2 * settings.padding,) * 2 + (3,), 128, np.uint8)
-    tile = geo.check_tile(settings.zoom_level, 0, 0)
-    return lambda: ServedTile(
-        "warm-up",
-        bytearray(imagery.encode_png(pixels)),
-        z=tile.z,
-        x=tile.x,
-        y=tile.y,
-        padding=settings.padding,
-        size=size,
-        bounds=geo.bounds(tile),
-        resolution=geo.resolution(tile, size),
-        load_array=lambda: pixels,
-        load_valid=lambda: np.zeros(pixels.shape[:2], bool),
-    )
-
-
-def tile_of_image(image: TileImage, deadline: float | None, abandoned: Callable[[], bool] | None = None) -> ServedTile:
-    """The partner's Tile of a fetched and padded tile."""
-    tile: mercantile.Tile = image.tile
-    served: ServedTile = ServedTile(
-        image.url,
-        deadline=deadline,
-        abandoned=abandoned,
-        z=tile.z,
-        x=tile.x,
-        y=tile.y,
-        padding=image.padding,
-        size=image.size,
-        bounds=geo.bounds(tile),
-        resolution=geo.resolution(tile, image.size),
-        load_image=lambda: bytearray(encoded()),
-        load_array=lambda: _timed(served, "decode", image.array),
-        load_valid=image.valid,
-    )
-
-    def encoded() -> bytes:
-        if image.padding == 0:
-            return image.encoded()
-        _timed(served, "decode", image.array)
-        return _timed(served, "encode", image.encoded)
-
-    return served
-
-
-def _timed(served: ServedTile, step: str, make: Callable[[], Made]) -> Made:
-    """Make a part of a tile, and note how long it took; the first time counts, later it is there."""
-    began = time.monotonic()
-    try:
-        return make()
-    finally:
-        served.timing.setdefault(step, time.monotonic() - began)
-
-
-def _valid_of(mask: bytes, size: tuple[int, int]) -> Callable[[], imagery.Mask]:
-    """Makes ``tile.valid`` of an encoded mask.
-
-    Raises:
-        ImageError: no image, or one of another size.
-    """
-    found = imagery.check_image(mask, MAX_PIXELS)
-    if found != size:
-        raise ImageError(f"the mask is {found[0]} x {found[1]} pixels, the image {size[0]} x {size[1]}")
-    valid: imagery.Mask = imagery.decode(mask)[..., 0] > 0
-    return lambda: valid
 
 
 def _describe(served: ServedTile, frame: answers.Frame) -> dict[str, Any]:

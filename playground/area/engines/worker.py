@@ -18,8 +18,9 @@ from playground.area.cover import BAND_ROWS
 from playground.area.cutting import cut_answers
 from playground.area.outcome import Job, Outcome, failed
 from playground.errors import PlaygroundError, PredictorNotReadyError, SettingsError
-from playground.pipeline import format_prediction, limits_of, open_engine, tile_of_image
+from playground.pipeline import format_prediction, limits_of, open_engine
 from playground.predictor import PredictorSpec, ProcessPredictor
+from playground.served import tile_of_image
 from playground.settings import RunningSettings
 from playground.tiles import TileImage
 

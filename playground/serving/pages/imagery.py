@@ -11,7 +11,7 @@ from PIL import Image
 
 from playground import imagery
 from playground.errors import PayloadError, PredictorBusyError
-from playground.pipeline import MAX_PIXELS
+from playground.served import MAX_PIXELS
 from playground.serving.openapi.operation import Binary, operation
 from playground.serving.openapi.samples import sample_address, sample_image
 from playground.serving.pages.blueprint import blueprint
