@@ -59,8 +59,8 @@ def tile_of_encoded(
 
     Args:
         data: the image.
-        padding: the service's, in pixels. A square of a tile and its padding is a padded tile; anything else is an image
-            without padding.
+        padding: the service's, in pixels. A square of a tile and its padding is a padded tile; anything else is an
+            image without padding.
         deadline: on the clock of ``time.monotonic``.
         abandoned: tells whether nobody waits for the answer any more.
         url: where it came from.
