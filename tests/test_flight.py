@@ -119,7 +119,7 @@ def test_who_went_away_while_another_took_long_is_not_predicted(python, start_pr
     predictor = start_predictor("ahead:Tells", python, backlog=20)
     predictor.predict(tile("ok before"))
     gone = []  # its client goes away while the first is predicted
-    tiles = [tile("slow a"), tile("ok b", abandoned=lambda: bool(gone)), tile("ok c"), tile("ok d", 1.5)]
+    tiles = [tile("slow a"), tile("ok b", abandoned=lambda: bool(gone)), tile("ok c"), tile("ok d", 4.0)]
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         results = pool.submit(together, predictor, tiles)
         while len(predictor._queue.flying) < 3:
