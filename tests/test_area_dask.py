@@ -311,3 +311,7 @@ def test_a_desk_that_nobody_asks_closes(source: Path, tmp_path: Path) -> None:
     gone = set(psutil.Process().children()) - before
     assert not psutil.wait_procs(gone, 60)[1]
     assert seat.predict([Job(0, CORNER.x, CORNER.y)]) == []
+    desk._free.clear()
+    with desk.seat() as late:
+        assert late.predict([Job(0, CORNER.x, CORNER.y)]) == []
+    assert set(psutil.Process().children()) == before
