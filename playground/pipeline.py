@@ -19,7 +19,7 @@ from playground.fetching.tile import fetch_image
 from playground.fetching.urls import without_secrets
 from playground.mosaic import Fill
 from playground.predictor import Limits, OtherResult, ServedTile
-from playground.served import tile_of_encoded, tile_of_image, valid_of
+from playground.served import let_go, tile_of_encoded, tile_of_image, valid_of
 from playground.settings import RunningSettings
 from playground.sources import SourceInfo, open_source
 from playground.tiles import TileEngine
@@ -265,10 +265,7 @@ class Pipeline:
         timing["format"] = _milliseconds(ended - formatting)
         timing["total"] = _milliseconds(ended - started)
         if self._isolated:
-            # A tile is one of its own tiles, and what makes its parts holds it: it would stay for the collector.
-            for each in served.tiles:
-                each._loaders.clear()
-            served.tiles.clear()
+            let_go(served)
         return Outcome(answer, _describe(served, frame), report, timing)
 
 

@@ -52,6 +52,14 @@ def tile_of_image(image: TileImage, deadline: float | None, abandoned: Callable[
     return served
 
 
+def let_go(served: Tile) -> None:
+    """Free a tile that was predicted: it is one of its own tiles, and what makes its parts holds it, so that it and its
+    pixels would stay for the garbage collector."""
+    for each in served.tiles:
+        each._loaders.clear()
+    served.tiles.clear()
+
+
 def tile_of_encoded(
     data: bytes, padding: int, deadline: float, abandoned: Callable[[], bool] | None = None, url: str = ""
 ) -> tuple[ServedTile, int]:
@@ -59,8 +67,8 @@ def tile_of_encoded(
 
     Args:
         data: the image.
-        padding: the service's, in pixels. A square of a tile and its padding is a padded tile; anything else is an
-            image without padding.
+        padding: the service's, in pixels. A square of a tile and its padding is a padded tile; anything else an image
+            without padding.
         deadline: on the clock of ``time.monotonic``.
         abandoned: tells whether nobody waits for the answer any more.
         url: where it came from.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from playground.area.cutting import Seen, cut, cut_all
 from playground.area.engines.worker import TileWorker, WorkerSpec
 from playground.area.local import worker_spec
 from playground.area.outcome import Job
+from playground.predictor import ServedTile
 from playground.settings import load_running
 
 SIZE, PADDING, SIDE = 64, 8, 8
@@ -107,3 +109,18 @@ def test_a_worker_tells_of_many_tiles_what_it_tells_of_one(source: Path, class_n
     assert fates.count("ok") > len(fates) / 2
     if class_name == "Clouds":
         assert {outcome.kind for outcome in found if outcome.fate == "failed"} == {"TileRejectedError"}
+
+
+def test_a_worker_keeps_no_pixels_for_the_garbage_collector(source: Path) -> None:
+    """It seldom comes by, and until then thousands of tiles would be in memory."""
+    worker = TileWorker(spec(source, "Clouds"))
+    try:
+        worker.start()
+        gc.collect()
+        gc.disable()
+        assert sum(len(some) for some in worker.predict_all(jobs())) == SIDE**2 + 1
+        kept = [each for each in gc.get_objects() if isinstance(each, ServedTile)]
+    finally:
+        gc.enable()
+        worker.close()
+    assert not kept

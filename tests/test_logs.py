@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import json
 import logging
 import subprocess
@@ -15,7 +16,9 @@ from service import start_service
 from test_service import png
 from werkzeug.datastructures import Headers
 
-from playground.serving.logs import JsonFormatter, clean
+from playground.serving.calls import Call, enter, leave
+from playground.serving.lines import LineHandler
+from playground.serving.logs import JsonFormatter, clean, log
 from playground.serving.traces import read_trace
 
 IMAGE = {"Content-Type": "image/png"}
@@ -278,3 +281,46 @@ def test_text_for_people_and_gunicorns_access_log_without_queries(serve):
     assert "[INFO] playground.serving.watch: POST /predict 200 ok" in text
     assert '"POST /predict HTTP/1.1" 200' in text
     assert "opensesame" not in text
+
+
+class Kept(logging.Handler):
+    """A handler of somebody else's."""
+
+    def __init__(self):
+        super().__init__()
+        self.records = []
+
+    def emit(self, record):
+        self.records.append(record)
+
+
+def test_a_line_about_a_request_is_the_same_with_and_without_a_record(tmp_path):
+    known = Call({"HTTP_X_CORRELATION_ID": "one", "HTTP_TRACEPARENT": f"00-{TRACE}-00f067aa0ba902b7-01"})
+    logger, others = logging.getLogger("test_logs.requests"), Kept()
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+    path = tmp_path / "log"
+    with path.open("wb") as file:
+        handler = LineHandler(file.fileno(), JsonFormatter("project"))
+        logger.addHandler(handler)
+        here = enter(known)
+        try:
+            for message in ("POST /predict 200 ok", "é \ud800 http://user:secret@host/", "a" * 300_000):
+                fields = {"outcome": "ok", "timing": {"total": 1.5}}
+                log(logger, logging.INFO, message, known, fields)
+                logger.addHandler(others)
+                log(logger, logging.INFO, message, known, fields)
+                logger.removeHandler(others)
+        finally:
+            leave(here)
+            logger.removeHandler(handler)
+    lines = lines_of(path)
+    assert len(others.records) == 3
+    for direct, recorded in zip(lines[::2], lines[1::2], strict=True):
+        assert list(direct) == list(recorded)
+        assert direct | {"time": ""} == recorded | {"time": ""}
+        assert 0 <= (moment(recorded) - moment(direct)).total_seconds() < 5
+
+
+def moment(line):
+    return datetime.datetime.fromisoformat(line["time"].replace("Z", "+00:00"))

@@ -19,11 +19,14 @@ other process reads it."""
 
 
 def attempt(function: Callable[..., Any], *args: Any) -> Any:
-    """What a function returns, or the exception that it raises."""
+    """What a function returns, or the exception that it raises.
+
+    Without its traceback, which would keep all that is at work here, and so many tiles, for the garbage collector.
+    """
     try:
         return function(*args)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this tile's answer
-        return error
+        return error.with_traceback(None)
 
 
 def most(seconds: float, left: int) -> int:

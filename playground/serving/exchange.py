@@ -9,6 +9,8 @@ requests, where a mistake would be a hole, stays gunicorn's; so does whatever is
 from __future__ import annotations
 
 import os
+import socket
+import ssl
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -17,14 +19,18 @@ import gunicorn
 from gunicorn import util
 from gunicorn.http import wsgi
 from gunicorn.http.body import LengthReader
-from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
 
+from playground.predictor.wires import SEND
+from playground.serving import heads
 from playground.serving.connections import READ
 
 KNOWN = 27
 """The gunicorn that this has been written against; another one keeps its own way."""
 
+
+AT_ONCE = 64 * 1024
+"""Bytes: an answer that is no longer goes into the socket without waiting, so the interpreter lock is kept for it."""
 
 PLAIN = frozenset(("CONTENT-TYPE", "CONTENT-LENGTH"))
 """Headers whose names stand in the environment without HTTP_ before them."""
@@ -44,16 +50,6 @@ SAFE = frozenset(
     )
 )
 """Names of headers that need no look; their values do."""
-
-
-class _Request(Request):  # type: ignore[misc]  # gunicorn has no types
-    """Gunicorn's, which asks once for each connection whether its other end is a proxy that is trusted."""
-
-    def _peer_trusted_for_forwarded(self) -> Any:
-        connection = self.unreader
-        if not hasattr(connection, "trusted"):
-            connection.trusted = super()._peer_trusted_for_forwarded()
-        return connection.trusted
 
 
 class _Date:
@@ -96,7 +92,12 @@ class Response(wsgi.Response):  # type: ignore[misc]  # gunicorn has no types
         head = "".join([*self.default_headers(), *[f"{name}: {value}\r\n" for name, value in self.headers], "\r\n"])
         self.headers_sent = True
         self.sent = len(arg)
-        self.sock.sendall(head.encode("latin-1") + arg)
+        data = head.encode("latin-1") + arg
+        sent = 0
+        if SEND is not None and len(data) <= AT_ONCE and not isinstance(self.sock, ssl.SSLSocket):
+            sent = max(0, SEND(self.sock.fileno(), data, len(data), socket.MSG_DONTWAIT))
+        if sent < len(data):  # no room, or an error, which this one tells
+            self.sock.sendall(data[sent:])
 
 
 def install(worker: Any) -> None:
@@ -115,7 +116,7 @@ class _Exchange:
     def __init__(self, worker: Any) -> None:
         self._keepalive_after, self._create = worker._keepalive_after, wsgi.create
         worker._keepalive_after, wsgi.create = self.keepalive_after, self.create
-        RequestParser.mesg_class = _Request
+        RequestParser.mesg_class = staticmethod(heads.read)
         util.http_date = _Date()
         cfg = worker.cfg
         settings = {name: each.get() for name, each in cfg.settings.items() if not hasattr(type(cfg), name)}
@@ -147,6 +148,15 @@ class _Exchange:
         ):
             return self._create(req, sock, client, server, cfg, response_class, *more)  # type: ignore[no-any-return]
         response = Response(req, sock, cfg)
+        head = getattr(req, "head", None)
+        if head is not None and head.environ:
+            return response, {
+                **head.environ,
+                "wsgi.input": req.body,
+                "wsgi.early_hints": wsgi._make_early_hints_callback(req, sock, response),
+                "gunicorn.socket": sock,
+                "CONTENT_LENGTH": head.length_of(req),
+            }
         path = req.path
         environ = {
             **(self._always or self._make_always(cfg)),
@@ -173,6 +183,8 @@ class _Exchange:
             if key in environ or name == "SCRIPT_NAME":  # gunicorn knows how these are put together
                 return self._create(req, sock, client, server, cfg)  # type: ignore[no-any-return]
             environ[key] = value
+        if head is not None:
+            head.environ = {**environ, "wsgi.input": None, "wsgi.early_hints": None}
         return response, environ
 
     def _make_always(self, cfg: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Configured by gunicorn.conf.py, through ``logger_for``; everything else uses the
 
 from __future__ import annotations
 
-import collections
+import contextlib
 import datetime
 import io
 import json
@@ -14,6 +14,7 @@ import os
 import re
 import sys
 import threading
+import time
 from typing import Any
 
 import orjson
@@ -23,6 +24,7 @@ from werkzeug.datastructures import EnvironHeaders
 
 from playground.serving.calls import Call, current
 from playground.serving.correlation import correlation_id_of
+from playground.serving.lines import LineHandler
 from playground.serving.traces import read_trace
 from playground.sources.base import without_secrets
 
@@ -77,26 +79,43 @@ class JsonFormatter(_Formatter):
         super().__init__()
         self.project = project
 
+        self._second = 0, ""
+
     def format(self, record: logging.LogRecord) -> str:
-        moment = datetime.datetime.fromtimestamp(record.created, UTC)
-        entry: dict[str, Any] = {
-            "severity": severity(record.levelno),
-            "time": f"{moment.isoformat(timespec='microseconds')[:26]}Z",
-            "message": clean(_message(record)),
-            "logger": record.name,
-            "process": record.process,
-        }
+        known = current()
+        entry = self._entry(record.levelno, int(record.created * 1e6), _message(record), record.name, known)
         if record.name == "playground.predictor.output":
             entry |= {"stream": getattr(record, "stream", ""), "predictor_pid": getattr(record, "pid", None)}
-        known = current()
-        if known is not None:
-            entry |= self._of_request(known)
         entry |= getattr(record, "fields", {})
         if record.exc_info and record.exc_info[0] is not None:
             entry["stack_trace"] = clean(self.formatException(record.exc_info))
         if record.stack_info:
             entry["stack_trace"] = clean(record.stack_info)
-        return _dump(entry)
+        return _dump(entry).decode()
+
+    def line(self, level: int, message: str, name: str, known: Call, fields: dict[str, Any]) -> bytes:
+        """What ``format`` makes of a record of now, about a request, with further fields, and the end of the line."""
+        entry = self._entry(level, time.time_ns() // 1000, message, name, known)
+        entry |= fields
+        return _dump(entry) + b"\n"
+
+    def _entry(self, level: int, microseconds: int, message: str, name: str, known: Call | None) -> dict[str, Any]:
+        """What every line has; those about requests say which."""
+        second, fraction = divmod(microseconds, 1_000_000)
+        of, text = self._second
+        if second != of:
+            text = datetime.datetime.fromtimestamp(second, UTC).isoformat()[:19]
+            self._second = second, text
+        entry: dict[str, Any] = {
+            "severity": severity(level),
+            "time": f"{text}.{fraction:06d}Z",
+            "message": clean(message),
+            "logger": name,
+            "process": os.getpid(),
+        }
+        if known is not None:
+            entry |= self._of_request(known)
+        return entry
 
     def _of_request(self, known: Call) -> dict[str, Any]:
         told: dict[str, Any] = {"correlationId": correlation_id_of(known)}
@@ -128,14 +147,14 @@ def _message(record: logging.LogRecord) -> str:
         return f"{record.msg!r} {record.args!r} ({type(error).__name__})"
 
 
-def _dump(entry: dict[str, Any]) -> str:
+def _dump(entry: dict[str, Any]) -> bytes:
     """The entry as one line; texts are cut where it would be longer than LONGEST."""
     line = _encode(entry)
     keep = LONGEST // 2
     while len(line) > LONGEST:
         line = _encode({key: _cut(key, value, keep) for key, value in entry.items()})
         keep //= 2
-    return line.decode()
+    return line
 
 
 def _encode(entry: dict[str, Any]) -> bytes:
@@ -164,48 +183,34 @@ def _cut(key: str, value: object, keep: int) -> object:
     return f"{note} {value[-keep:]}" if key == "stack_trace" else f"{value[:keep]} {note}"
 
 
-class LineHandler(logging.Handler):
-    """Writes each record in one call, so that the lines of several processes stay whole, and always in UTF-8.
+def log(logger: logging.Logger, level: int, message: str, known: Call, fields: dict[str, Any]) -> None:
+    """Log a line about a request that is answered, with further fields; ``logger`` takes this level.
 
-    A thread that finds another one writing leaves its line with that one and goes on: with a lock around the write, as
-    logging has it, threads queue there, and each turn costs two switches between them.
+    Where no one but a handler of ours would see the record, none is made: that is most of what a line costs.
     """
+    handler = _only_handler(logger)
+    if handler is not None and handler.level <= level and not handler.filters:
+        formatter = handler.formatter
+        if type(formatter) is JsonFormatter:
+            with contextlib.suppress(Exception):  # what is wrong with it logging tells, in its own way
+                handler.put(formatter.line(level, message, logger.name, known, fields))
+                return
+    logger.log(level, "%s", message, extra={"fields": fields})
 
-    def __init__(self, descriptor: int, formatter: logging.Formatter) -> None:
-        super().__init__()
-        self.descriptor = descriptor
-        self.setFormatter(formatter)
-        self._start_anew()
-        os.register_at_fork(after_in_child=self._start_anew)  # a worker must not wait for a thread of the master's
 
-    def _start_anew(self) -> None:
-        self._lines: collections.deque[bytes] = collections.deque()
-        self._writing = threading.Lock()
-
-    def createLock(self) -> None:  # noqa: N802 - logging names it so
-        """None: the lock of ``emit`` is enough."""
-        self.lock = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            self._lines.append((self.format(record) + "\n").encode("utf-8", "replace"))
-        except Exception:  # noqa: BLE001 - as logging's own handlers do
-            self.handleError(record)
-        # Looked at again after each turn: a line may have come between the last look and the end of the turn.
-        while self._lines and self._writing.acquire(blocking=False):
-            try:
-                self._write()
-            finally:
-                self._writing.release()
-
-    def _write(self) -> None:
-        while self._lines:
-            rest = memoryview(self._lines.popleft())
-            try:
-                while rest:
-                    rest = rest[os.write(self.descriptor, rest) :]
-            except OSError:
-                pass  # nobody reads the log: no reason to fail a request
+def _only_handler(logger: logging.Logger) -> LineHandler | None:
+    """Where a logger's records go, if all that is done with them is that one LineHandler writes them."""
+    if logger.filters or logging.getLogRecordFactory() is not logging.LogRecord:
+        return None
+    found = None
+    at: logging.Logger | None = logger
+    while at is not None:
+        for handler in at.handlers:
+            if found is not None or type(handler) is not LineHandler:
+                return None
+            found = handler
+        at = at.parent if at.propagate else None
+    return found
 
 
 class LoggedStream(io.TextIOBase):

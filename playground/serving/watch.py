@@ -13,6 +13,7 @@ from flask import Flask, Response, request
 from playground.pipeline import Outcome
 from playground.serving.calls import Call, call
 from playground.serving.correlation import correlation_id_of
+from playground.serving.logs import log
 
 if TYPE_CHECKING:
     from playground.serving.metrics import Metrics
@@ -110,7 +111,10 @@ def log_call(known: Call, status: int, length: str | None, seconds: float) -> No
         words.append(known.error)
     if status >= 500:
         words.append(f"correlation id {correlation_id_of(known)}")
-    logger.log(level, "%s", ", ".join(words), extra={"fields": fields}, exc_info=known.unexpected)
+    if known.unexpected is None:
+        log(logger, level, ", ".join(words), known, fields)
+    else:
+        logger.log(level, "%s", ", ".join(words), extra={"fields": fields}, exc_info=known.unexpected)
 
 
 def http_request(known: Call, status: int, length: str | None, seconds: float) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from playground.area.outcome import Job, Outcome, failed
 from playground.errors import PlaygroundError, PredictorNotReadyError, SettingsError
 from playground.pipeline import format_prediction, limits_of, open_engine
 from playground.predictor import PredictorSpec, ProcessPredictor
-from playground.served import tile_of_image
+from playground.served import let_go, tile_of_image
 from playground.settings import RunningSettings
 from playground.tiles import TileImage
 
@@ -28,7 +28,8 @@ QUICK = 0.005
 """Seconds a tile: with a predictor that takes less, a thread of its own costs more than what it overlaps. All cores
 are busy anyway, as there is a worker for each."""
 AHEAD = 64
-"""Requests to a tile server under way; of a local source nothing is fetched ahead."""
+"""Requests to a tile server that are to be under way, also while a batch is decoded, predicted and cut and nobody looks
+after them: those of the next batch wait for their turn then. Of a local source nothing is fetched ahead."""
 BATCH = 64
 """Tiles that are decoded, handed over, normalised and cut at once: what each of these costs a call is then shared."""
 SOON = 0.2
@@ -124,7 +125,7 @@ class TileWorker:
         with ThreadPoolExecutor(1, thread_name_prefix="predict") as pool:
             while True:
                 fetching = [future for future in fetching if not future.done()]
-                while len(begun) * BAND_ROWS < 2 * AHEAD and len(fetching) < AHEAD:
+                while len(begun) * BAND_ROWS < AHEAD + 2 * self._many() and len(fetching) < 2 * AHEAD:
                     jobs = intake.column(not (begun or asked or done))
                     if not jobs:
                         break
@@ -187,6 +188,7 @@ class TileWorker:
                     continue
                 tile, result = next(results)
                 found.append(_predicted(job, image, result, fetched + tile.timing.get("predict", 0.0)))
+                let_go(tile)
         except Exception as error:  # noqa: BLE001 - tiles that trip us up must not end a run of a million
             if len(jobs) > 1:
                 return [each for job in jobs for each in self._ask([job])]
