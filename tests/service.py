@@ -33,7 +33,7 @@ class RunningService:
     def get(self, path: str, **options: Any) -> requests.Response:
         return requests.get(self.url + path, timeout=30, **options)
 
-    def wait_loaded(self, timeout: float = 30) -> dict[str, Any]:
+    def wait_loaded(self, timeout: float = 90) -> dict[str, Any]:
         """The readiness answer once the predictor is ready or has failed."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -59,7 +59,7 @@ def stop_all(services: Sequence[RunningService]) -> None:
     for service in services:
         service.process.terminate()
     for service in services:
-        service.process.wait(30)
+        service.process.wait(60)
 
 
 def pause(process: subprocess.Popen[bytes], log: Path) -> None:
@@ -84,12 +84,11 @@ def start_service(
             stdout=sink,
             stderr=subprocess.STDOUT,
         )
-    deadline = time.monotonic() + 30
-    while "Listening at: " not in log.read_text():
+    deadline = time.monotonic() + 90
+    while not (told := re.search(r"Listening at: (\S+)\s", log.read_text())):  # all of the address
         assert time.monotonic() < deadline, log.read_text()
         pause(process, log)
-    url = log.read_text().split("Listening at: ")[1].split()[0]
-    return RunningService(process, url, log)
+    return RunningService(process, told[1], log)
 
 
 @contextlib.contextmanager
@@ -110,4 +109,4 @@ def serving(command: list[str], cwd: Path, environ: dict[str, str] | None = None
         raise AssertionError("".join(said))
     finally:
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0

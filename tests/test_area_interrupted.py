@@ -33,17 +33,26 @@ def wanted(source: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return undisturbed(source, tmp_path_factory.mktemp("undisturbed"))
 
 
-def test_killed_at_any_moment_it_goes_on(source: Path, wanted: bytes, tmp_path: Path) -> None:
+@pytest.fixture
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the predictor ``gated:Gated`` waits for, half-way: so a run does not end before it is interrupted."""
+    path = tmp_path / "gate"
+    monkeypatch.setenv("GATE", str(path))
+    return path
+
+
+def test_killed_at_any_moment_it_goes_on(source: Path, wanted: bytes, tmp_path: Path, gate: Path) -> None:
     out = tmp_path / "a.geojson"
     journal = tmp_path / "a.geojson.journal"
     whole = SIDE * SIDE
-    process = subprocess.Popen(command(source, out, predictor="blobs:Slow"), cwd=PREDICTORS, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command(source, out, predictor="gated:Gated"), cwd=PREDICTORS, stderr=subprocess.DEVNULL)
     until_written(process, journal)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    gate.touch()
     assert not out.exists()
     done = rows(journal)
-    ended = call(command(source, out, "--resume", "--summary", str(tmp_path / "s.json"), predictor="blobs:Slow"))
+    ended = call(command(source, out, "--resume", "--summary", str(tmp_path / "s.json"), predictor="gated:Gated"))
     assert ended.returncode == 0, ended.stderr
     assert out.read_bytes() == wanted
     told = json.loads((tmp_path / "s.json").read_text())
@@ -110,34 +119,51 @@ def test_killed_again_and_again_with_other_numbers_of_workers(source: Path, want
     assert run.report.predicted == SIDE * SIDE - done[-1]
 
 
-def test_ctrl_c_ends_it_in_order(source: Path, tmp_path: Path) -> None:
+def test_ctrl_c_ends_it_in_order(source: Path, tmp_path: Path, gate: Path) -> None:
     out = tmp_path / "a.geojson"
-    slow = command(source, out, predictor="blobs:Slow")
-    process = subprocess.Popen(slow, cwd=PREDICTORS, stderr=subprocess.PIPE, text=True)
-    until_written(process, tmp_path / "a.geojson.journal")
-    process.send_signal(signal.SIGINT)
-    _, words = process.communicate(timeout=30)
+    gated = command(source, out, predictor="gated:Gated")
+    with subprocess.Popen(gated, cwd=PREDICTORS, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        until_written(process, tmp_path / "a.geojson.journal")
+        process.send_signal(signal.SIGINT)
+        words = until_said(process, "once more to end at once")
+        gate.touch()
+        words += process.stderr.read()
     assert process.returncode == 130, words
     assert "--resume goes on" in words
     assert not out.exists()
-    refused = call(slow)
+    refused = call(gated)
     assert refused.returncode == 1
     assert "add --resume" in refused.stderr
 
 
+def until_said(process: subprocess.Popen, end: str) -> str:
+    """What a run says, up to these words."""
+    assert process.stderr is not None
+    words = ""
+    while end not in words:
+        line = process.stderr.readline()
+        assert line, words
+        words += line
+    return words
+
+
 @pytest.mark.slow
-def test_the_picture_of_a_run_that_was_interrupted_is_that_of_one_that_was_not(source: Path, tmp_path: Path) -> None:
+def test_the_picture_of_a_run_that_was_interrupted_is_that_of_one_that_was_not(
+    source: Path, tmp_path: Path, gate: Path
+) -> None:
     out, picture = tmp_path / "a.geojson", tmp_path / "a.png"
-    slow = command(source, out, "--picture", str(picture), predictor="blobs:Slow")
-    process = subprocess.Popen(slow, cwd=PREDICTORS, stderr=subprocess.DEVNULL)
+    gated = command(source, out, "--picture", str(picture), predictor="gated:Gated")
+    process = subprocess.Popen(gated, cwd=PREDICTORS, stderr=subprocess.DEVNULL)
     until_written(process, tmp_path / "a.geojson.journal")
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    assert process.wait(90) == 130
+    gate.touch()
     assert not picture.exists()
-    ended = call(command(source, out, "--resume", "--picture", str(picture), predictor="blobs:Slow"))
+    ended = call(command(source, out, "--resume", "--picture", str(picture), predictor="gated:Gated"))
     assert ended.returncode == 0, ended.stderr
     whole = tmp_path / "whole.png"
-    ended = call(command(source, out, "--anew", "--picture", str(whole), predictor="blobs:Slow"))
+    ended = call(command(source, out, "--anew", "--picture", str(whole), predictor="gated:Gated"))
     assert ended.returncode == 0, ended.stderr
     assert picture.read_bytes() == whole.read_bytes()
 
@@ -151,11 +177,7 @@ def test_a_second_ctrl_c_ends_it_at_once(source: Path, tmp_path: Path) -> None:
                 process.wait(0.03)
                 pytest.fail("it ended before")
         process.send_signal(signal.SIGINT)
-        words = ""
-        while "once more to end at once" not in words:
-            line = process.stderr.readline()
-            assert line, words
-            words += line
+        words = until_said(process, "once more to end at once")
         process.send_signal(signal.SIGINT)
         words += process.stderr.read()
     assert process.returncode == 130, words
@@ -217,7 +239,7 @@ def test_a_run_that_is_killed_leaves_no_process(source: Path, tmp_path: Path, wh
                 process.wait(0.01)
                 pytest.fail("it ended before")
         process.send_signal(signal.SIGKILL)
-    _, left = psutil.wait_procs(started, 10)
+    _, left = psutil.wait_procs(started, 60)
     for each in left:
         each.kill()
     assert not left

@@ -101,8 +101,9 @@ def test_a_worker_tells_of_many_tiles_what_it_tells_of_one(source: Path, class_n
     for outcome in [*found, *alone]:
         outcome.seconds = 0.0
     assert found == alone
-    # The first tile goes alone, to see how long it takes: of the row below, only what it shows is decoded then.
-    assert decodes <= (side + 2) ** 2 + 3, "a tile was decoded more than once"
+    # Where a column is cut, some are decoded twice: after the first tile, which goes alone to see how long it takes,
+    # and when that was long. Each for itself, the tiles would be decoded nine times.
+    assert decodes < 2 * (side + 2) ** 2
     fates = [outcome.fate for outcome in found]
     assert fates[-1] == "missing"
     assert fates.count("ok") > len(fates) / 2

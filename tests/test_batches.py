@@ -84,7 +84,7 @@ def test_nobody_waits_for_company_unless_told_to(start_predictor):
     predictor = start_predictor("batches:Slow", backlog=8)
     began = time.monotonic()
     assert told(predictor.predict(*labelled("ok alone"))) == ("alone", 1)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     sizes = [told(result)[1] for result in together(predictor, labelled(*[f"ok l{n}" for n in range(9)]))]
     assert max(sizes) > 1
 
@@ -92,11 +92,11 @@ def test_nobody_waits_for_company_unless_told_to(start_predictor):
 @pytest.mark.parametrize("size", [1, 8])
 def test_without_the_method_or_with_size_one_tiles_go_one_by_one(size, start_predictor):
     target = "batches:Labels" if size == 1 else "misbehaving:Segfaults"
-    predictor = start_predictor(target, backlog=8, batch_size=size, batch_seconds=5.0)
+    predictor = start_predictor(target, backlog=8, batch_size=size, batch_seconds=30.0)
     began = time.monotonic()
     for result in together(predictor, labelled("ok a", "ok b", "ok c")):
         assert size == 8 or told(result)[1] == 1
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 20
 
 
 def test_errors_are_matched_to_their_tiles(of_four):
@@ -148,10 +148,10 @@ def test_a_crash_in_a_batch_costs_only_the_tile_that_crashes(of_four):
 
 
 def test_a_hang_in_a_batch_is_found_out_and_deadlines_are_kept(of_four):
-    predictor = of_four(predict_seconds=0.6, batch_seconds=0.3)
+    predictor = of_four(predict_seconds=1.0, batch_seconds=0.3)
 
     def tiles():
-        until = time.monotonic() + 10
+        until = time.monotonic() + 30
         return [ServedTile(word, f"tile {word}".encode(), deadline=until) for word in ("ok a", "hang b", "ok c")]
 
     began = time.monotonic()
@@ -159,21 +159,20 @@ def test_a_hang_in_a_batch_is_found_out_and_deadlines_are_kept(of_four):
         results = together(predictor, tiles())
         assert isinstance(results.pop(1), PredictorTimeoutError)
         assert sorted(told(result)[0] for result in results) == ["a", "c"]
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 30
     with pytest.raises(TilePoisonedError):
         predictor.predict(tiles()[1])
 
 
 def test_one_that_cannot_wait_for_its_batch_leaves_it_and_the_others_get_their_answers(of_four):
     predictor = of_four(batch_size=2)
-    now = time.monotonic()
-    tiles = [ServedTile("a", b"tile slow a", deadline=now + 20), ServedTile("b", b"tile ok b", deadline=now + 0.4)]
+    slow = ServedTile("a", b"tile slow a", deadline=time.monotonic() + 60)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        first = pool.submit(predictor.predict, tiles[0])
+        first = pool.submit(predictor.predict, slow)
         while not predictor._queue._taken:
             assert not first.done()
         with pytest.raises(PredictorTimeoutError):
-            predictor.predict(tiles[1])
+            predictor.predict(ServedTile("b", b"tile ok b", deadline=time.monotonic() + 0.4))
         assert not first.done()
         assert told(first.result()) == ("a", 2)
     assert predictor.state().restarts == 0

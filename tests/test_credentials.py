@@ -141,15 +141,16 @@ def test_a_token_is_got_once_for_all() -> None:
 
 
 def test_a_token_is_renewed_at_half_its_life() -> None:
-    service = TokenServer(expires_in=1.0)
+    service = TokenServer(expires_in=2.0)
     with service.server as server:
         client = service.client()
         started = time.monotonic()
         seen = set()
-        while time.monotonic() < started + 0.9:
+        while b"1" not in seen:
             fetched = client.get(server.address, deadline=None, max_bytes=9)
             assert fetched.status == 200
             seen.add(fetched.body)
+        assert 1.0 <= time.monotonic() - started < 2.0
         assert seen == {b"0", b"1"}
         assert service.given == 2
         client.close()
@@ -201,7 +202,7 @@ def test_a_token_server_that_hangs_costs_the_deadline() -> None:
         started = time.monotonic()
         with pytest.raises(TileTimeoutError):
             client.get(server.address, deadline=started + 0.2, max_bytes=9)
-        assert time.monotonic() - started < 0.6
+        assert time.monotonic() - started < 5
         client.close()
 
 

@@ -55,7 +55,7 @@ def together(predictor: ProcessPredictor, tiles: list[ServedTile]) -> list:
             futures = []
             for each in tiles:
                 futures.append(pool.submit(asked, predictor, each))
-                until = time.monotonic() + 10
+                until = time.monotonic() + 30
                 while predictor.waiting() < len(futures):
                     assert time.monotonic() < until
         return [future.result() for future in futures]
@@ -101,7 +101,7 @@ def test_a_crash_is_blamed_on_the_tile_that_crashed(start_predictor):
 
 
 def test_a_hang_is_blamed_on_the_tile_that_hung(start_predictor):
-    predictor = start_predictor("ahead:Tells", backlog=20, predict_seconds=0.5)
+    predictor = start_predictor("ahead:Tells", backlog=20, predict_seconds=1.0)
     began = time.monotonic()
     for _ in range(2):
         first, hung, *others = together(predictor, [tile(url) for url in ("ok a", "hang b", "ok c", "raise d")])
@@ -109,7 +109,7 @@ def test_a_hang_is_blamed_on_the_tile_that_hung(start_predictor):
         assert isinstance(hung, PredictorTimeoutError)
         assert_own(others[0], "ok c")
         assert isinstance(others[1], PredictorFailedError)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 30
     with pytest.raises(TilePoisonedError):
         predictor.predict(tile("hang b"))
     assert_own(predictor.predict(tile("ok c")), "ok c")
@@ -119,7 +119,7 @@ def test_who_went_away_while_another_took_long_is_not_predicted(python, start_pr
     predictor = start_predictor("ahead:Tells", python, backlog=20)
     predictor.predict(tile("ok before"))
     gone = []  # its client goes away while the first is predicted
-    tiles = [tile("slow a"), tile("ok b", abandoned=lambda: bool(gone)), tile("ok c"), tile("ok d", 1.5)]
+    tiles = [tile("slow a"), tile("ok b", abandoned=lambda: bool(gone)), tile("ok c"), tile("ok d", 4.0)]
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         results = pool.submit(together, predictor, tiles)
         while len(predictor._queue.flying) < 3:

@@ -42,7 +42,7 @@ def answer(path: str) -> object:
 def service(serve) -> Iterator[RunningService]:
     with TileServer(answer) as server:
         started = serve(
-            "readers:Bytes", TILES=server.template, ZOOM_LEVEL=str(ZOOM), PADDING="4", TIMEOUT="4", FETCH_TIMEOUT="2"
+            "readers:Bytes", TILES=server.template, ZOOM_LEVEL=str(ZOOM), PADDING="4", TIMEOUT="20", FETCH_TIMEOUT="3"
         )
         assert started.wait_loaded()["status"] == "ready"
         yield started
@@ -69,7 +69,7 @@ def test_a_hostile_tile_is_never_our_own_failure(responses, name: str) -> None:
     if response.status_code != 200:
         assert sorted(response.json()) == ["correlationId", "hint", "message", "timestamp"]
         assert f"{ZOOM}/{PLACES[name].x}/{PLACES[name].y}" in response.json()["message"]
-    assert response.elapsed.total_seconds() < 2 + 1
+    assert response.elapsed.total_seconds() < 15
 
 
 @pytest.mark.parametrize("name", NAMES)

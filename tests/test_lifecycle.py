@@ -75,7 +75,7 @@ def test_rolling_restarts_under_load_lose_nothing(serve, times):
 
 
 def test_on_sigterm_newcomers_are_told_and_what_is_in_flight_is_finished(serve):
-    service = serve("misbehaving:Slow", DRAIN_LINGER="1", WORKERS="1", BACKLOG="10")
+    service = serve("misbehaving:Slow", DRAIN_LINGER="3", WORKERS="1", BACKLOG="10")
     service.wait_loaded()
     with concurrent.futures.ThreadPoolExecutor(10) as pool:
         in_flight = [pool.submit(service.post, **GOOD) for _ in range(10)]
@@ -84,7 +84,7 @@ def test_on_sigterm_newcomers_are_told_and_what_is_in_flight_is_finished(serve):
         began = time.monotonic()
         service.process.send_signal(signal.SIGTERM)
         while service.get("/readiness_check").status_code == 200:
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 3
         assert service.get("/readiness_check").json()["status"] == "draining"
         newcomer = service.post(**GOOD)
         assert newcomer.status_code == 503
@@ -119,7 +119,7 @@ def test_a_killed_worker_takes_its_predictor_with_it_and_is_replaced(serve):
     pid = service.wait_loaded()["predictor"]["pid"]
     worker = int(re.findall("Booting worker with pid: ([0-9]+)", service.log.read_text())[0])
     os.kill(worker, signal.SIGKILL)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         service.pause()
         try:

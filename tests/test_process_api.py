@@ -341,11 +341,11 @@ def test_several_images_without_isolation(serve):
 
 
 def test_an_array_is_one_request_and_ends_with_its_time(serve):
-    service = serve("misbehaving:Slow", TIMEOUT="1", BACKLOG="0", WARMUP="none")
+    service = serve("misbehaving:Slow", TIMEOUT="2", BACKLOG="0", WARMUP="none")
     service.wait_loaded()
     payload = {"resolution": 1, "tiles": [encoded()]}
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        pending = pool.submit(process, service, [payload] * 6)
+        pending = pool.submit(process, service, [payload] * 9)
         while service.get("/readiness_check").json()["predictor"]["phase"] != "busy":
             assert not pending.done()
         # It holds the one place that there is, from its first payload to its last.

@@ -87,7 +87,7 @@ def test_every_tile_gets_its_own_answer_in_order(start_predictor, frames):
 def test_each_tile_is_timed(start_predictor):
     tiles = named("fine", "fine", "slow", "fine")
     start_predictor("sequence:Obeys").predict_several(tiles)
-    assert tiles[1].timing["predict"] < 0.1 < tiles[2].timing["predict"]
+    assert min(tiles[1].timing["predict"], tiles[3].timing["predict"]) < 0.1 < tiles[2].timing["predict"]
 
 
 def test_what_is_raised_costs_its_own_tile_only(start_predictor, frames, caplog):
@@ -126,36 +126,36 @@ def test_several_crashes_among_many_tiles(start_predictor):
 
 
 def test_a_hang_costs_its_own_tile_only_and_its_own_time_only(start_predictor):
-    predictor = start_predictor("sequence:Obeys", predict_seconds=0.25)
-    tiles = named("fine", "slow", "slow", "hangs", "slow")
+    predictor = start_predictor("sequence:Obeys", predict_seconds=0.8)
+    tiles = named("fine", *["slow"] * 6, "hangs", "fine")
     began = time.monotonic()
     answers = predictor.predict_several(tiles)
-    assert words_of(answers) == "fine fine fine Timeout fine"
-    assert time.monotonic() - began < 3
+    assert words_of(answers) == "fine fine fine fine fine fine fine Timeout fine"
+    assert time.monotonic() - began < 15
     assert predictor.causes == ["timeout"]
-    predictor.predict_several(tiles)
-    assert isinstance(predictor.predict_several(tiles)[3], TilePoisonedError)
+    again = [tiles[0], *tiles[-2:]]
+    predictor.predict_several(again)
+    assert isinstance(predictor.predict_several(again)[1], TilePoisonedError)
 
 
 def test_a_tiles_deadline_is_for_itself(start_predictor):
     """It says how long a tile may take, not how long those before it may."""
     predictor = start_predictor("sequence:Obeys", predict_seconds=10)
-    tiles = named("fine", "slow", "slow", "slow", "hangs", "fine")
+    tiles = named("fine", *["slow"] * 6, "hangs", "fine")
     for tile in tiles:
-        tile.deadline = time.monotonic() + 0.4
-    assert words_of(predictor.predict_several(tiles)) == "fine fine fine fine Timeout fine"
+        tile.deadline = time.monotonic() + 0.8
+    assert words_of(predictor.predict_several(tiles)) == "fine fine fine fine fine fine fine Timeout fine"
     for _ in range(2):  # it had little time, which is no fault of its own
-        tiles[4].deadline = time.monotonic() + 0.1
-        assert words_of(predictor.predict_several([Tile("fine"), tiles[4]])) == "fine Timeout"
+        tiles[7].deadline = time.monotonic() + 0.1
+        assert words_of(predictor.predict_several([Tile("fine"), tiles[7]])) == "fine Timeout"
 
 
 def test_a_slow_predictor_answers_before_all_are_predicted(start_predictor, frames, monkeypatch):
-    monkeypatch.setattr(shared, "LONGEST", 0.1)
+    monkeypatch.setattr(shared, "LONGEST", 0.5)
     predictor = start_predictor("sequence:Obeys")
-    assert (
-        words_of(predictor.predict_several(named("fine", "fine", "slow", "fine", "fine"))) == "fine fine fine fine fine"
-    )
-    assert frames == [(4, 2), (2, 2)]
+    answers = predictor.predict_several(named("fine", *["slow"] * 4, "fine", "fine"))
+    assert words_of(answers) == "fine fine fine fine fine fine fine"
+    assert [answered for _, answered in frames] == [4, 2]
 
 
 def test_prints_go_to_the_log(start_predictor, caplog):
@@ -273,7 +273,7 @@ def test_every_python_without_packages(python, start_predictor, frames):
 def test_crashes_and_hangs_in_old_and_new_pythons(version, start_predictor):
     python = interpreter(version)
     require(python, f"there is no CPython {version} on this machine")
-    predictor = start_predictor("sequence:Obeys", str(python), predict_seconds=0.5)
+    predictor = start_predictor("sequence:Obeys", str(python), predict_seconds=1.0)
     answers = predictor.predict_several(named("fine", "fine", "segfaults", "fine", "hangs", "raises", "fine"))
     assert words_of(answers) == "fine fine Crashed fine Timeout Failed fine"
 

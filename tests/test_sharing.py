@@ -37,7 +37,7 @@ def start_shared(tmp_path) -> Iterator:
         for predictor in predictors:
             predictor.start()
         for predictor in predictors:
-            predictor.wait_ready(30)
+            predictor.wait_ready(60)
         return predictors
 
     yield start
@@ -54,13 +54,13 @@ def told(predictor: ProcessPredictor) -> dict[str, int]:
 
 def wait_noticed(predictor: ProcessPredictor, pid: int) -> None:
     """Wait until a predictor knows that its process has ended."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while (session := predictor._session) is not None and session.process.pid == pid and not session.is_gone():
         assert time.monotonic() < until
 
 
 def wait_gone(*pids: int) -> None:
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while any(is_running(pid) for pid in pids):
         assert time.monotonic() < until, pids
 
@@ -133,12 +133,12 @@ def test_a_model_that_cannot_be_loaded_or_shared_says_why_to_every_worker(name, 
 
 def test_loading_that_takes_too_long_is_given_up(tmp_path):
     spec = PredictorSpec("zoo", "HangsInTheConstructor", PREDICTORS, sys.executable, nursery=tmp_path / "nursery")
-    predictor = ProcessPredictor(spec, Limits(load_seconds=0.7))
+    predictor = ProcessPredictor(spec, Limits(load_seconds=2))
     predictor.start()
-    state = predictor.wait_ready(10)
+    state = predictor.wait_ready(60)
     predictor.close()
     assert state.phase == "failed"
-    assert "was not done constructing within 0.7 seconds: loading weights" in state.error
+    assert "was not done constructing within 2 seconds: loading weights" in state.error
 
 
 def test_numpys_threads_are_harmless(start_shared):
@@ -179,7 +179,7 @@ def pss_mb(pid: int) -> float:
 def answers_of(service, count: int) -> dict[int, dict]:
     """What the predictors of all workers say, by their number."""
     found: dict[int, dict] = {}
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
 
     def ask(_: int) -> None:
         with contextlib.suppress(requests.ConnectionError):  # a worker that was killed
@@ -226,8 +226,8 @@ def test_a_service_shares_restarts_reloads_and_leaves_nothing(serve):
 
 def test_when_the_worker_that_loads_dies_another_one_loads(serve):
     service = serve("shared:LoadsSlowly", WORKERS="2", SHARE_MODEL="true")
-    until = time.monotonic() + 20
-    while not (nursery := re.findall(r"loading in (\d+)", service.log.read_text())):
+    until = time.monotonic() + 60
+    while not (nursery := re.findall(r"loading in (\d+)\D", service.log.read_text())):
         assert time.monotonic() < until
     os.kill(parent_of(int(nursery[0])), signal.SIGKILL)
     wait_gone(int(nursery[0]))

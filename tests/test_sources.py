@@ -237,7 +237,7 @@ def test_slow_servers_run_into_the_deadline() -> None:
         start = time.monotonic()
         with pytest.raises(TileTimeoutError, match="2/3/1"):
             quick(server).fetch(TILE, deadline=start + 0.2)
-        assert 0.15 < time.monotonic() - start < 2
+        assert 0.15 < time.monotonic() - start < 5
         never.set()
 
 

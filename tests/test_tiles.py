@@ -292,8 +292,8 @@ def test_the_deadline_holds_whatever_the_server_does() -> None:
         tiles = engine(server, 1)
         start = time.monotonic()
         with pytest.raises(TileTimeoutError, match="neighbour 2/2/2 of 2/1/1"):
-            tiles.get(mercantile.Tile(1, 1, 2), deadline=start + 0.3)
-        assert time.monotonic() - start < 1.5
+            tiles.get(mercantile.Tile(1, 1, 2), deadline=start + 1.0)
+        assert time.monotonic() - start < 6
         never.set()
         tiles.close()
 

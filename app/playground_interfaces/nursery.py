@@ -64,7 +64,9 @@ class Nursery(object):
         """What the first request says: which class to load."""
         while not self.asked:
             self.gather(None)
-        (ask,) = self.asked.values()
+            if not self.connections:  # who started this process ended before it could ask to end with it
+                raise EOFError("nobody is connected")
+        ask = next(iter(self.asked.values()))
         ask.load, _ = ask.wire.receive()
         return ask.load
 

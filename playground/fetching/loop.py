@@ -87,7 +87,8 @@ class Loop:
 
     def _ring(self) -> None:
         try:
-            self._bell.send(b"!")
+            with self._lock:  # once it is closed, its number may be another file's
+                self._bell.send(b"!")
         except OSError:
             pass  # full: it wakes anyhow; closed: nobody is there
 
@@ -105,7 +106,8 @@ class Loop:
             self._multi.close()
             self._selector.close()
             self._ear.close()
-            self._bell.close()
+            with self._lock:
+                self._bell.close()
 
     def _turn(self) -> None:
         self._asleep = True

@@ -119,6 +119,7 @@ class ForkedProcess:
         self._nursery = nursery
         self._status: int | None = None
         self._over = threading.Event()
+        self._closing = threading.Lock()
         self._killed = False
         self.pid: int | None = None
         threading.Thread(target=self._listen, name="predictor-nursery", daemon=True).start()
@@ -160,7 +161,7 @@ class ForkedProcess:
         self._hang_up()
 
     def _hang_up(self) -> None:
-        with contextlib.suppress(OSError):
+        with self._closing, contextlib.suppress(OSError):  # once it is closed, its number may be another file's
             self._control.shutdown(socket.SHUT_RDWR)
 
     def _listen(self) -> None:
@@ -174,4 +175,5 @@ class ForkedProcess:
                 status = self._nursery.wait(GRACE)
         self._status = status
         self._over.set()
-        self._control.close()
+        with self._closing:
+            self._control.close()

@@ -246,6 +246,7 @@ class ProcessPredictor(Supervisor):
                 if current is request or time.monotonic() >= request.deadline:
                     raise error
             else:
+                self._busy_since = None  # before the process may be replaced, which is no crash then
                 self._settle(flight, answer)
             finally:
                 self._busy_since = None

@@ -102,8 +102,11 @@ class Ring:
 
     def _files(self) -> list[Path]:
         assert self._folder is not None
-        found = self._folder.glob(f"{self._kind}-*.jsonl")
-        return sorted(found, key=lambda path: path.stat().st_mtime)
+        found = []
+        for path in self._folder.glob(f"{self._kind}-*.jsonl"):
+            with contextlib.suppress(FileNotFoundError):  # another worker has just taken it away
+                found.append((path.stat().st_mtime, path))
+        return [path for _, path in sorted(found)]
 
 
 class Recent(logging.Handler):

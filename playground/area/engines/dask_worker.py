@@ -119,8 +119,11 @@ class Desk:
             seat, fresh = (self._free.pop(), False) if self._free else (_Seat(self._spec), True)
             if fresh:
                 self._seats.append(seat)
+            late = fresh and self.closed.is_set()
         try:
-            if fresh:
+            if late:  # this desk has just closed: nothing is predicted, and the task begins again
+                seat.close()
+            elif fresh:
                 seat.start()
             yield seat
         except BaseException:
