@@ -35,7 +35,7 @@ def wanted(source: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture
 def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the predictor ``gated:Gated`` waits for, half-way: so a run does not end before it is interrupted."""
+    """What the predictor ``gated:Gated`` waits for, near its end: so a run does not end before it is interrupted."""
     path = tmp_path / "gate"
     monkeypatch.setenv("GATE", str(path))
     return path
@@ -126,9 +126,7 @@ def test_ctrl_c_ends_it_in_order(source: Path, tmp_path: Path, gate: Path) -> No
         assert process.stderr is not None
         until_written(process, tmp_path / "a.geojson.journal")
         process.send_signal(signal.SIGINT)
-        words = until_said(process, "once more to end at once")
-        gate.touch()
-        words += process.stderr.read()
+        words = until_said(process, "once more to end at once") + process.stderr.read()
     assert process.returncode == 130, words
     assert "--resume goes on" in words
     assert not out.exists()

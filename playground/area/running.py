@@ -94,6 +94,8 @@ class AreaRun:
         scratch: bool = False,
         observe: Callable[[AreaRun], None] = lambda run: None,
     ) -> None:
+        if scratch:  # at once, as what follows may raise
+            weakref.finalize(self, shutil.rmtree, journal.parent, True)
         self.plan = plan
         asked, fingerprint = plan.survey()
         if not asked:
@@ -108,8 +110,6 @@ class AreaRun:
         self._written = time.monotonic()
         self._stopping = False
         self._began = 0.0
-        if scratch:
-            weakref.finalize(self, shutil.rmtree, journal.parent, True)
         self.report = Report(asked, left=asked)
         self.report.count(self._journal)
         self.resumed = asked - self.report.left
