@@ -91,6 +91,7 @@ def least_overlap(found: list[dict], wanted: list[dict]) -> float:
 @pytest.mark.parametrize(
     "view", [EUROPE, pytest.param(EARTH, marks=[pytest.mark.slow, pytest.mark.timeout(400)])], ids=["Europe", "earth"]
 )
+@pytest.mark.slow
 def test_a_coastline_by_tiles_is_the_coastline_of_the_one_image(
     view: View, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

@@ -94,6 +94,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, gate: Path) -> Iterator[Cl
     started.close()
 
 
+@pytest.mark.slow
 def test_it_waits_for_workers_and_writes_the_same_bytes(
     cluster: Cluster, source: Path, wanted: bytes, tmp_path: Path
 ) -> None:

@@ -171,6 +171,7 @@ def left_of(
 
 
 @pytest.mark.parametrize("rule", [Suppression("iou", 0.2), Suppression("ios", 0.5)], ids=str)
+@pytest.mark.slow
 def test_across_the_antimeridian_it_is_as_elsewhere(rule: Suppression, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("playground.area.suppression.GROWN", 50)  # so that they leave as soon as they may
     elsewhere = left_of(9, rule)

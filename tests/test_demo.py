@@ -86,6 +86,7 @@ def test_the_partners_python_is_made_once_and_holds_what_was_asked(tmp_path):
     assert python.parent.stat().st_mtime_ns == made
 
 
+@pytest.mark.slow
 def test_requirements_that_cannot_be_met_are_one_clear_error(tmp_path):
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("./no-such-folder\n")

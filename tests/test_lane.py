@@ -281,6 +281,7 @@ def _counts(app: Flask) -> dict[str, str]:
     return {name: value for name, value in lines if not re.search(r"_bucket|_sum|_created|_tiles_total|fetches", name)}
 
 
+@pytest.mark.slow
 def test_what_ends_a_predictor_ends_alike(tmp_path: Path) -> None:
     both = Both({"AUTH": "none", "TIMEOUT": "20", "PREDICT_TIMEOUT": "1"}, isolated=tmp_path)
     seen = []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import re
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from http.server import ThreadingHTTPServer
 
 import pytest
@@ -66,29 +68,23 @@ def test_a_predictor_that_cannot_be_loaded_says_why(browser, serve, imagery_file
         assert "misbehaving.py" in in_words(page, "#traceback")
 
 
-def test_busy_counts_down_and_empty_says_so(browser, serve, imagery_file):
-    service = serve("slow:Sleeps", TILES=str(imagery_file), BACKLOG="1")
+def test_busy_counts_down_and_empty_says_so(browser, serve, imagery_file, tmp_path):
+    gate = tmp_path / "gate"
+    service = serve("slow:Waits", TILES=str(imagery_file), BACKLOG="1", WARMUP="none", GATE=str(gate))
     service.wait_loaded()
-    enough = threading.Event()
-
-    def flood():
-        while not enough.is_set():
-            service.post(json={"z": 3, "x": 1, "y": 1})
-
-    crowd = [threading.Thread(target=flood) for _ in range(6)]
-    for each in crowd:
-        each.start()
-    try:
-        with opened(browser, service.url + TILE) as page:
-            wait_words(page, r"Trying again in \d+ s")
-            assert page.locator("#status").get_attribute("data-kind") == "busy"
-            enough.set()
-            wait_words(page, "Nothing found here", "#count")
-            wait_words(page, "was predicted, and is empty")
-    finally:
-        enough.set()
-        for each in crowd:
-            each.join()
+    with ThreadPoolExecutor(4) as pool:
+        try:
+            crowd = [pool.submit(service.post, json={"z": 3, "x": 1, "y": 1}) for _ in range(4)]
+            refused = itertools.islice(as_completed(crowd), 2)  # one of the others is predicted, one waits
+            assert [each.result().status_code for each in refused] == [503, 503]
+            with opened(browser, service.url + TILE) as page:
+                wait_words(page, r"Trying again in \d+ s")
+                assert page.locator("#status").get_attribute("data-kind") == "busy"
+                gate.touch()
+                wait_words(page, "Nothing found here", "#count")
+                wait_words(page, "was predicted, and is empty")
+        finally:
+            gate.touch()
 
 
 def test_an_error_has_its_message_and_hint(browser, serve, imagery_file):

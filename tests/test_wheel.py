@@ -118,6 +118,7 @@ def test_generate_from_an_installed_wheel(installed: Installed):
     assert generated == render_context(LEAST)
 
 
+@pytest.mark.slow
 def test_serve_and_predict_from_an_installed_wheel(installed: Installed):
     (installed.folder / "ships.py").write_text(SHIPS)
     Image.new("RGB", (64, 64)).save(installed.folder / "tile.png")

@@ -1,3 +1,4 @@
+import os
 import time
 
 from playground_interfaces import PredictionResult
@@ -8,4 +9,13 @@ class Sleeps:
 
     def predict(self, tile):
         time.sleep(0.1)
+        return PredictionResult(tile)
+
+
+class Waits:
+    """Waits until the file that GATE names is there."""
+
+    def predict(self, tile):
+        while not os.path.exists(os.environ["GATE"]):
+            time.sleep(0.01)
         return PredictionResult(tile)
