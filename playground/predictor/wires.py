@@ -31,6 +31,13 @@ def _functions() -> tuple[Any, Any]:
 SEND, RECEIVE = _functions()
 
 
+def send(sock: socket.socket, data: bytes) -> None:
+    """Send all of some bytes, and keep the interpreter lock if there is room for them in the socket."""
+    sent = 0 if SEND is None else SEND(sock.fileno(), data, len(data), socket.MSG_DONTWAIT)
+    if sent < len(data):  # no room, or an error, which this one tells
+        sock.sendall(data[max(0, sent) :])
+
+
 class ServerWire(Wire):
     """A wire with orjson, where neither sending little nor looking for what has come gives the lock away.
 
@@ -47,13 +54,10 @@ class ServerWire(Wire):
         self._address = ctypes.addressof(ctypes.c_char.from_buffer(self._buffer))
 
     def write(self, parts: list[Any], size: int) -> None:
-        if SEND is None or size > BUFFER or not self.is_quick:
+        if size > BUFFER or not self.is_quick:
             super().write(parts, size)  # type: ignore[no-untyped-call]
             return
-        data = b"".join(parts)
-        sent = SEND(self.socket.fileno(), data, size, socket.MSG_DONTWAIT)
-        if sent < size:  # no room, or an error, which this one tells
-            self.socket.sendall(data[max(0, sent) :])
+        send(self.socket, b"".join(parts))
 
     def gather(self) -> None:
         """Read what has come, without waiting for more."""

@@ -9,7 +9,6 @@ requests, where a mistake would be a hole, stays gunicorn's; so does whatever is
 from __future__ import annotations
 
 import os
-import socket
 import ssl
 import time
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from gunicorn.http import wsgi
 from gunicorn.http.body import LengthReader
 from gunicorn.http.parser import RequestParser
 
-from playground.predictor.wires import SEND
+from playground.predictor.wires import send
 from playground.serving import heads
 from playground.serving.connections import READ
 
@@ -93,11 +92,10 @@ class Response(wsgi.Response):  # type: ignore[misc]  # gunicorn has no types
         self.headers_sent = True
         self.sent = len(arg)
         data = head.encode("latin-1") + arg
-        sent = 0
-        if SEND is not None and len(data) <= AT_ONCE and not isinstance(self.sock, ssl.SSLSocket):
-            sent = max(0, SEND(self.sock.fileno(), data, len(data), socket.MSG_DONTWAIT))
-        if sent < len(data):  # no room, or an error, which this one tells
-            self.sock.sendall(data[sent:])
+        if len(data) > AT_ONCE or isinstance(self.sock, ssl.SSLSocket):
+            self.sock.sendall(data)
+        else:
+            send(self.sock, data)
 
 
 def install(worker: Any) -> None:
