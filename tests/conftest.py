@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import mercantile
 import pytest
 from interpreters import interpreter
@@ -23,6 +24,10 @@ from playground.sources.mbtiles import write_mbtiles
 
 PREDICTORS = Path(__file__).parent / "predictors"
 GOLDEN = Path(__file__).parent / "golden"
+
+# The same examples in every run; pytest's own deadline holds.
+hypothesis.settings.register_profile("seeded", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("seeded")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

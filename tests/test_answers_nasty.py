@@ -100,13 +100,10 @@ def check_answer(given_features, frame, options=CONFIGURED[0]):
         assert type(found["properties"]["category"]) in (str, type(None))
 
 
-nasty = settings(derandomize=True, deadline=None)
-
-
 @pytest.mark.parametrize("examples", [150, pytest.param(1000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("number", MIXES, ids=["near", "pixel", "hair", "odd"])
 def test_every_answer_is_valid_and_accounted_for(number, examples):
-    @settings(nasty, max_examples=examples)
+    @settings(max_examples=examples)
     @given(st.lists(features(number), max_size=4), st.sampled_from(FRAMES), st.sampled_from(CONFIGURED))
     def check_any(given_features, frame, options):
         check_answer(given_features, frame, options)
@@ -114,7 +111,7 @@ def test_every_answer_is_valid_and_accounted_for(number, examples):
     check_any()
 
 
-@settings(nasty, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(FRAMES), st.integers(3, 40), st.sampled_from([0, 1, 2, 6]))
 @example(0, FRAMES[0], 3, 0)
 def test_tangled_rings_come_out_valid(seed, frame, count, decimals):
@@ -140,7 +137,7 @@ def test_many_rings_at_once_come_out_valid(frame, vertices):
     check_answer([{"geometry": {"type": "Polygon", "coordinates": [ring]}} for ring in grid.tolist()], frame)
 
 
-@settings(nasty, max_examples=300)
+@settings(max_examples=300)
 @given(st.lists(st.lists(st.tuples(near, near), min_size=3, max_size=9), min_size=1, max_size=60), st.booleans())
 def test_a_ring_told_simple_is_valid_to_geos(rings, fine):
     rings = [np.array([*ring, ring[0]], dtype=float) * (0.1 if fine else 1) for ring in rings for _ in range(48)]

@@ -148,7 +148,7 @@ def test_bombs_are_refused_before_decoding(side: int) -> None:
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow on broken EXIF and TIFF tags
 @given(st.binary(max_size=200), st.sampled_from(["jpeg", "png", "webp", "gif", "tiff"]), st.integers(8, 300))
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_bytes_raise_anything_but_image_errors(noise: bytes, kind: str, start: int) -> None:
     data = encoded(PHOTO, kind)
     hostile = data[:start] + noise + data[start + len(noise) :]
@@ -165,7 +165,7 @@ def test_no_bytes_raise_anything_but_image_errors(noise: bytes, kind: str, start
     st.integers(1, 40),
     st.data(),
 )
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_png_round_trip(kind: tuple[type, int], height: int, width: int, data: st.DataObject) -> None:
     pixels = data.draw(hnp.arrays(kind[0], (height, width, kind[1])))
     png = imagery.encode_png(pixels)

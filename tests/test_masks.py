@@ -41,7 +41,7 @@ def regions(mask):
     return count
 
 
-@settings(derandomize=True, deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(MASKS)
 @example(CLOSED_BY_A_CORNER)
 @example(~CLOSED_BY_A_CORNER)
@@ -57,7 +57,7 @@ def test_polygons_cover_exactly_the_mask(mask):
     np.testing.assert_array_equal(rasterize(polygons, mask.shape), mask)
 
 
-@settings(derandomize=True, deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(MASKS)
 def test_rings_are_closed_and_have_no_collinear_points(mask):
     for exterior, holes in polygons_of_mask(mask):
@@ -70,7 +70,7 @@ def test_rings_are_closed_and_have_no_collinear_points(mask):
         assert all(shapely.LinearRing(hole).is_ccw for hole in holes)
 
 
-@settings(derandomize=True, deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(MASKS)
 @example(CHESSBOARD)
 def test_without_numpy_the_answer_is_the_same(mask):

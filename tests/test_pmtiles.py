@@ -41,13 +41,13 @@ def tiles(draw: st.DrawFn) -> mercantile.Tile:
 
 
 @given(tiles())
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_tile_ids_are_those_of_the_library(tile: mercantile.Tile) -> None:
     assert tile_id(tile) == zxy_to_tileid(tile.z, tile.x, tile.y)
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 2**40)] * 2, st.integers(0, 2**20)), max_size=40), st.booleans())
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_directories_are_those_of_the_library(numbers: list[tuple[int, int, int]], clustered: bool) -> None:
     entries, tile, offset = [], 0, 0
     for step, place, length in numbers:

@@ -57,7 +57,7 @@ def addresses(draw: st.DrawFn) -> mercantile.Tile:
     st.integers(0, SIZE),
     st.sampled_from([("reflect", "symmetric"), ("edge", "edge"), ("nodata", "constant")]),
 )
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_padded_tile_is_a_crop_of_the_whole_level(
     world: Path, tile: mercantile.Tile, padding: int, fill: tuple[str, str]
 ) -> None:
@@ -110,7 +110,7 @@ def test_jpeg_tiles_have_the_pixels_of_the_decoder() -> None:
 
 
 @given(st.sets(st.sampled_from([0, 1, 2, 3, 5, 6, 7, 8])), st.integers(1, SIZE), st.sampled_from(mosaic.FILLS))
-@settings(derandomize=True, max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_whatever_is_missing_is_filled_from_what_is_there(missing: set[int], padding: int, fill: mosaic.Fill) -> None:
     # Each of the nine has its own colour, none is black: so black is a hole, and a colour tells where it came from.
     images = [None if place in missing else np.full((SIZE, SIZE, 1), 10 + place, np.uint8) for place in range(9)]

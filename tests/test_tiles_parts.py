@@ -45,7 +45,7 @@ def jpeg(seed: int, size: int = SIZE, **options: object) -> bytes:
     st.sampled_from(["444", "422", "420", "440", "411", "Gray"]),
     st.integers(5, 100),
 )
-@settings(derandomize=True, max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_the_first_rows_are_those_of_the_whole(
     seed: int, size: int, data: st.DataObject, subsampling: str, quality: int
 ) -> None:

@@ -105,12 +105,12 @@ def _in_tiles(geometry: shapely.Geometry, zoom: int) -> list[Prepared]:
         geometry = shapely.make_valid(geometry)
     shapes: list[Prepared] = []
     for dimension in (2, 1, 0):
-        parts = shapely.clip_by_rect(_parts(geometry, dimension), -1e6, -geo.MAX_LATITUDE, 1e6, geo.MAX_LATITUDE)
-        parts = parts[~shapely.is_empty(parts)]
+        clipped = _clipped(_parts(geometry, dimension), -1e6, -geo.MAX_LATITUDE, 1e6, geo.MAX_LATITUDE)
+        parts = _parts(shapely.GeometryCollection(clipped.tolist()), dimension)
         if not len(parts):
             continue
         if dimension:
-            parts = shapely.segmentize(parts, _longest_edge(zoom))
+            parts = _segmentized(parts, _longest_edge(zoom))
 
         def place(lnglat: geo.FloatArray) -> geo.FloatArray:
             limited = np.clip(lnglat[:, 1], -geo.MAX_LATITUDE, geo.MAX_LATITUDE)
@@ -119,8 +119,8 @@ def _in_tiles(geometry: shapely.Geometry, zoom: int) -> list[Prepared]:
             whole = np.round(uv)
             return np.where(np.abs(uv - whole) < SNAP, whole, uv)
 
-        placed = _around(shapely.transform(parts, place), count, dimension)
-        merged = shapely.union_all(placed if dimension == 0 else shapely.make_valid(placed))
+        placed = _around(shapely.make_valid(shapely.transform(parts, place)), count, dimension)
+        merged = shapely.union_all(placed)
         shapely.prepare(merged)
         shapes.append((merged, SNAP if dimension == 2 else 0.0))
     return shapes
@@ -133,6 +133,29 @@ def _parts(geometry: shapely.Geometry, dimension: int) -> Shapes:
         parts = shapely.get_parts(parts)
     chosen: Shapes = parts[(shapely.get_dimensions(parts) == dimension) & ~shapely.is_empty(parts)]
     return chosen
+
+
+def _clipped(parts: Shapes, left: float, bottom: float, right: float, top: float) -> Shapes:
+    """What lies in a rectangle. (GEOS' own clipping by one may take holes that touch for the rectangle's inside.)"""
+    bounds = shapely.bounds(parts)
+    beyond = (bounds[:, :2] < (left, bottom)).any(axis=1) | (bounds[:, 2:] > (right, top)).any(axis=1)
+    if not beyond.any():
+        return parts
+    clipped = parts.copy()
+    clipped[beyond] = shapely.intersection(parts[beyond], shapely.box(left, bottom, right, top))
+    return clipped
+
+
+def _segmentized(parts: Shapes, longest: float) -> Shapes:
+    """Lines and polygons with no longer edges than that. (GEOS mends polygons that come out of it touching themselves,
+    and may leave nothing of them; rings it leaves as they are.)"""
+    split = parts.copy()
+    areas = shapely.get_type_id(parts) == shapely.GeometryType.POLYGON
+    split[~areas] = shapely.segmentize(parts[~areas], longest)
+    for index in np.nonzero(areas)[0].tolist():
+        shell, *holes = shapely.segmentize(shapely.get_rings(parts[index]), longest)
+        split[index] = shapely.Polygon(shell, holes)
+    return split
 
 
 def _longest_edge(zoom: int) -> float:
@@ -151,11 +174,7 @@ def _around(parts: Shapes, count: int, dimension: int) -> Shapes:
     edge = count - 2 * SNAP if dimension < 2 else float(count)
     turns = []
     for turn in range(first, last):
-        piece = (
-            shapely.clip_by_rect(parts, turn * count, -1.0, (turn + 1) * count, count + 1.0)
-            if last - first > 1
-            else parts
-        )
+        piece = _clipped(parts, turn * count, -1.0, (turn + 1) * count, count + 1.0) if last - first > 1 else parts
         start = np.array([turn * count, 0])
         turns.append(np.asarray(shapely.transform(piece, partial(_moved, start=start, edge=edge)), dtype=object))
     return np.concatenate(turns)

@@ -143,18 +143,19 @@ class Picture:
         beyond = (bounds[:, :2] < -EDGE).any(axis=1) | (bounds[:, 2:] > (width + EDGE, height + EDGE)).any(axis=1)
         if beyond.any():
             shapes = shapes.copy()
-            shapes[beyond] = shapely.clip_by_rect(shapes[beyond], -EDGE, -EDGE, width + EDGE, height + EDGE)
+            window = shapely.box(-EDGE, -EDGE, width + EDGE, height + EDGE)
+            shapes[beyond] = shapely.intersection(shapely.make_valid(shapes[beyond]), window)
             shapes = shapes[~shapely.is_empty(shapes)]
             if not len(shapes):
                 return
         west, north, _, _ = np.maximum(np.floor(shapely.bounds(shapes).min(axis=0)), 0).astype(int)
         _, _, east, south = np.ceil(shapely.bounds(shapes).max(axis=0)).astype(int)
-        window = self._labels[north:south, west:east]
-        if window.size:
+        labels = self._labels[north:south, west:east]
+        if labels.size:
             parts = shapely.get_parts(shapely.get_parts(shapes))
             areal = shapely.transform(parts[shapely.get_type_id(parts) == 3], lambda xy: xy - (west, north))
-            inside = winding(areal, np.ones(len(areal), np.int16), window.shape) > 0
-            np.maximum(window, np.uint8(number), out=window, where=inside)
+            inside = winding(areal, np.ones(len(areal), np.int16), labels.shape) > 0
+            np.maximum(labels, np.uint8(number), out=labels, where=inside)
         lines = shapely.segmentize(
             np.concatenate(
                 [
