@@ -63,9 +63,11 @@ def start_predictor() -> Iterator:
     """Start one of tests/predictors: ``start_predictor("documented:Process", python=...)``; stopped afterwards."""
     started: list[ProcessPredictor] = []
 
-    def start(target: str, python: str = sys.executable, **limits: float) -> ProcessPredictor:
+    def start(
+        target: str, python: str = sys.executable, workdir: Path = PREDICTORS, **limits: float
+    ) -> ProcessPredictor:
         package, _, class_name = target.partition(":")
-        spec = PredictorSpec(package, class_name, PREDICTORS, python)
+        spec = PredictorSpec(package, class_name, workdir, python)
         causes: list[str] = []
         predictor = ProcessPredictor(spec, Limits(**limits), observe=causes.append)
         predictor.causes = causes

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
 
+from playground import blas
 from playground.errors import PlaygroundError
 from playground.registry import load
 from playground.version import __version__
@@ -59,3 +61,4 @@ class _Commands(click.Group):
 @click.version_option(__version__, prog_name="playground")
 def main() -> None:
     """Put any geospatial predictor online."""
+    os.environ.update(blas.environment())  # before the command imports numpy

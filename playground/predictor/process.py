@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 import playground_interfaces
+from playground import blas
 from playground.errors import SettingsError
 
 START = """\
@@ -114,7 +115,7 @@ class StartedProcess:
         self._process = subprocess.Popen(
             [find_python(spec.python), "-u", "-c", START, contract, module, str(descriptor)],
             cwd=spec.workdir,
-            env=None if spec.environ is None else dict(spec.environ),
+            env=blas.environment(spec.environ),
             pass_fds=[descriptor],
             stdin=subprocess.DEVNULL,
             stdout=stdout,

@@ -16,6 +16,8 @@ import struct
 import subprocess
 import sys
 
+from playground import blas
+
 START = """\
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
@@ -43,6 +45,7 @@ class Forks:
                 [sys.executable, "-c", START, json.dumps(sys.path), str(theirs.fileno()), *modules],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                env=blas.environment(),
             )
 
     def is_gone(self) -> bool:
