@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import shapely
@@ -78,7 +79,7 @@ def _turned(table: Table, coords: FloatArray, wrong: BoolArray) -> FloatArray:
 def _are_valid(table: Table, coords: FloatArray, frame: Frame) -> BoolArray:
     """Whether each geometry is valid with these coordinates: GEOS is asked for those that are not certainly so."""
     if len(table.positions) != len(table):
-        return np.asarray(shapely.is_valid(polygons_of_table(table, coords)))
+        return _are_valid_apart(table, coords, frame)
     valid = are_steady(table, frame)
     for look in (_simple, _valid):
         doubtful = ~valid
@@ -87,6 +88,16 @@ def _are_valid(table: Table, coords: FloatArray, frame: Frame) -> BoolArray:
         elif doubtful.any():
             chosen = np.compress(np.repeat(doubtful, table.positions), coords, axis=0)
             valid[doubtful] = look(table.take(doubtful), chosen)
+    return valid
+
+
+def _are_valid_apart(table: Table, coords: FloatArray, frame: Frame) -> BoolArray:
+    """The same where some geometries have holes or several parts: those are GEOS' whatever the others are."""
+    single = np.bincount(table.path_geometry, minlength=len(table)) == 1
+    valid = np.zeros(len(table), dtype=bool)
+    for look, chosen in ((partial(_are_valid, frame=frame), single), (_valid, ~single)):
+        if chosen.any():
+            valid[chosen] = look(table.take(chosen), table.at(coords).take(chosen).coords)
     return valid
 
 
