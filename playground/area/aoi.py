@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import re
 import sys
@@ -25,6 +26,8 @@ SOURCE = "source"
 NUMBER = r"\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*"
 BBOX = re.compile(rf"{NUMBER}(?:,{NUMBER}){{3}}")
 ADDRESS = re.compile(r"\s*(\d+)/(\d+)/(\d+)\s*")
+KEPT = 2**16
+"""Tiles whose addresses are kept: a megabyte. Those of a larger area are found again, a band at a time."""
 HINT = "an area is west,south,east,north; a GeoJSON file; a list of tiles, one z/x/y a line; or the word source"
 
 
@@ -61,6 +64,31 @@ class Area:
         for band in self.bands(zoom):
             for x, y in band.tolist():
                 yield mercantile.Tile(x, y, zoom)
+
+
+class Bands:
+    """The tiles of an area as ``Area.bands`` gives them, as often as they are gone through.
+
+    Attributes:
+        tiles: how many they are.
+        fingerprint: of them and their order.
+    """
+
+    def __init__(self, area: Area, zoom: int) -> None:
+        self._area, self._zoom = area, zoom
+        self._kept: list[Addresses] = []
+        self.tiles = 0
+        digest = hashlib.blake2b(digest_size=16)
+        for band in area.bands(zoom):
+            digest.update(band.tobytes())
+            self.tiles += len(band)
+            self._kept.append(band)
+            if self.tiles > KEPT:
+                self._kept.clear()
+        self.fingerprint = digest.hexdigest()
+
+    def __iter__(self) -> Iterator[Addresses]:
+        return iter(self._kept) if self.tiles <= KEPT else self._area.bands(self._zoom)
 
 
 def read_area(text: str, source: SourceInfo | None = None) -> Area:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import shutil
 import sqlite3
 import time
@@ -13,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from playground.area.aoi import Area
+from playground.area.aoi import Area, Bands
 from playground.area.engines import Engine
 from playground.area.journal import Journal, remove
 from playground.area.outcome import Job, Outcome
@@ -58,15 +57,6 @@ class Plan:
     tries: int = TRIES
     pause: float = PAUSE
 
-    def survey(self) -> tuple[int, str]:
-        """How many tiles there are, and a fingerprint of them and their order."""
-        digest = hashlib.blake2b(digest_size=16)
-        count = 0
-        for band in self.area.bands(self.zoom):
-            digest.update(band.tobytes())
-            count += len(band)
-        return count, digest.hexdigest()
-
 
 class AreaRun:
     """One run. Iterate over it for the objects, in an order that depends on the area alone; then read its ``report``.
@@ -97,10 +87,11 @@ class AreaRun:
         if scratch:  # at once, as what follows may raise
             weakref.finalize(self, shutil.rmtree, journal.parent, True)
         self.plan = plan
-        asked, fingerprint = plan.survey()
+        self._bands = Bands(plan.area, plan.zoom)
+        asked = self._bands.tiles
         if not asked:
             raise AreaError("the area holds no tile", "does it lie beyond 85 degrees north or south?")
-        about = {**plan.about, "zoom": plan.zoom, "tiles": asked, "fingerprint": fingerprint}
+        about = {**plan.about, "zoom": plan.zoom, "tiles": asked, "fingerprint": self._bands.fingerprint}
         self._journal = Journal(journal, about, resume)
         self._seams = Seams(plan.zoom, plan.merge, plan.provenance, plan.suppression)
         self._done = Done(self._journal.done())
@@ -152,7 +143,7 @@ class AreaRun:
             PlaygroundError: the predictor cannot be loaded; the disk is full.
         """
         self._began = time.monotonic()
-        sweep = Sweep(self.plan.area, self._journal, self._seams)
+        sweep = Sweep(iter(self._bands), self._journal, self._seams)
         try:
             if self.report.left:
                 yield from self._predict(sweep)
@@ -219,7 +210,7 @@ class AreaRun:
 
     def _jobs(self) -> Iterator[Job]:
         seq = 0
-        for band in self.plan.area.bands(self.plan.zoom):
+        for band in self._bands:
             for x, y in band.tolist():
                 if seq not in self._done:
                     yield Job(seq, x, y)

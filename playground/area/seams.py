@@ -25,8 +25,10 @@ from playground.formats.features import BEFORE_PROPERTIES, FEATURE, SEPARATOR, F
 __all__ = ["MERGES", "Merge", "Seams", "merge_named"]
 
 NOTHING = Features([])
-BATCH = 500
-"""Objects projected at once."""
+BATCH = 2000
+"""Objects made, projected and written at once: the more, the less of what each call of numpy and GEOS costs."""
+CROWDED = 500
+"""The same where they are held back to be compared: what leaves when goes by it, so by results, too."""
 
 Key = tuple[int, int]
 Own = tuple[mercantile.Tile, bytes, int]
@@ -96,7 +98,7 @@ class Seams:
 
     def take(self, all_of_them: bool = False) -> Features:
         """Objects that became whole since the last call, in degrees; a batch at a time unless ``all_of_them``."""
-        if self._count < BATCH and not all_of_them:
+        if self._count < (CROWDED if self._crowd else BATCH) and not all_of_them:
             return NOTHING
         ready, self._ready, self._count = self._ready, [], 0
         features = self._features(ready)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import mercantile
 
-from playground.area.aoi import Area
 from playground.area.cover import BAND_ROWS, Addresses
 from playground.area.journal import Journal
 from playground.area.outcome import Outcome
@@ -75,12 +74,18 @@ class Window:
 
 
 class Sweep:
-    """Objects of an area, as soon as all tiles that may add to them are in the journal."""
+    """Objects of an area, as soon as all tiles that may add to them are in the journal.
 
-    def __init__(self, area: Area, journal: Journal, seams: Seams) -> None:
+    Args:
+        bands: the addresses of its tiles, in order.
+        journal: what becomes of them.
+        seams: what makes objects.
+    """
+
+    def __init__(self, bands: Iterator[Addresses], journal: Journal, seams: Seams) -> None:
         self._journal = journal
         self._seams = seams
-        self._window = Window(area.bands(seams.zoom))
+        self._window = Window(bands)
         self._at = 0
         self._held: dict[int, Outcome] = {}
         self._room = HELD
