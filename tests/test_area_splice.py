@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import mercantile
 import numpy as np
 import pytest
 import shapely
 
 from playground.area.clipping import clipped
-from playground.area.splice import spliced
+from playground.area.outlines import Forms
+from playground.area.splice import spliced, united
 from playground.area.world import UNITS
 
 FARTHEST = 2**16
@@ -45,19 +47,32 @@ def halves(chance: np.random.Generator) -> list[shapely.Geometry]:
     return found
 
 
+def parts_of(pairs: np.ndarray) -> Forms:
+    """What is joined of pairs of geometries: those of one tile, one behind the other."""
+    return Forms.of_wkb(shapely.to_wkb(pairs.ravel()).tolist(), [mercantile.Tile(0, 0, 0)] * pairs.size)
+
+
+def every(forms: Forms) -> np.ndarray:
+    return forms.shapes(np.ones(len(forms), bool))
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_unions_are_those_of_geos(seed: int) -> None:
     chance = np.random.default_rng(seed)
     drawn = [halves(chance) for _ in range(600)]
-    kept = [pair for pair in drawn if not any(half.is_empty for half in pair)]
+    kept = [
+        pair for pair in drawn if all(half.geom_type == "Polygon" and half.area and not half.interiors for half in pair)
+    ]
     pairs = np.empty((len(kept), 2), dtype=object)
     for place, pair in enumerate(kept):
         pairs[place] = pair
-    found = spliced(pairs)
-    taken = ~shapely.is_missing(found)
-    assert taken.mean() > 0.6
-    wanted = shapely.simplify(shapely.union_all(pairs[taken], axis=1), 0.0, preserve_topology=True)
-    assert shapely.equals_exact(found[taken], wanted, 0).all()
+    parts = parts_of(pairs)
+    _, taken, _ = spliced(parts.outlines)
+    assert taken.sum() / len(drawn) > 0.4
+    found = every(united(parts, np.full(len(pairs), 2)))
+    wanted = shapely.simplify(shapely.union_all(pairs, axis=1), 0.0, preserve_topology=True)
+    assert shapely.equals_exact(found[taken], wanted[taken], 0).all()
+    assert shapely.equals(found, wanted).all()
 
 
 def test_what_is_not_so_simple_is_left_to_geos() -> None:
@@ -69,10 +84,12 @@ def test_what_is_not_so_simple_is_left_to_geos() -> None:
         (east, west.difference(shapely.box(-5, 4, 0, 6))),  # in two stretches
         (east, west.difference(shapely.box(-6, 4, -4, 6))),  # one has a hole
         (east, shapely.MultiPolygon([west, shapely.box(-30, 0, -20, 10)])),
-        (east, shapely.LineString([(-10, 5), (0, 5)])),
     ]
     pairs = np.empty((len(odd), 2), dtype=object)
     for place, pair in enumerate(odd):
         pairs[place] = pair
-    assert shapely.is_missing(spliced(pairs)).all()
-    assert not len(spliced(np.empty((0, 2), dtype=object)))
+    found = united(parts_of(pairs), np.full(len(pairs), 2))
+    assert not len(found.places)
+    assert shapely.equals(every(found), shapely.union_all(pairs, axis=1)).all()
+    nothing = united(parts_of(np.empty((0, 2), dtype=object)), np.empty(0, np.int64))
+    assert not len(nothing)

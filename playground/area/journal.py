@@ -23,9 +23,9 @@ CREATE TABLE IF NOT EXISTS tiles (
 CREATE TABLE IF NOT EXISTS pieces (seq INTEGER PRIMARY KEY, pieces BLOB);
 """
 """What is counted and told of tiles is apart from what they gave, which is a hundred times as much."""
-PAGE = 32_768
-"""Bytes: what several tiles gave lies on one, and is written with one call."""
-CHECKPOINT = 512
+PAGE = 16_384
+"""Bytes: what a tile gave lies on one page or two, and is written with as many calls."""
+CHECKPOINT = 1024
 """Pages written before they are moved from the log into the file: 16 MiB."""
 INSERT = "INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_PIECES = "INSERT OR REPLACE INTO pieces VALUES (?, ?)"

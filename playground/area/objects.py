@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import mercantile
 import numpy as np
 import shapely
 
-from playground.area.cover import order_of
-from playground.area.parts import Part, are_boxes, name, to_global
-from playground.area.parts import same_dimension as polygons_of
-from playground.area.splice import IntArray, spliced
-from playground.area.world import UNITS, Shapes
+from playground.area.outlines import BoolArray, Forms
+from playground.area.parts import Part, name
+from playground.area.splice import united
+from playground.area.world import UNITS
 from playground.errors import SettingsError
 from playground.geo import FloatArray
 
@@ -27,12 +27,14 @@ MERGES: dict[str, Merge] = {
     "SELECT_BASED_ON_AREA": "best-area",
 }
 """Ways to make one object of its parts, by name; the names of the Tile Geo Process API's ``apply_fusion`` too."""
+VIEWS = ("best-confidence", "best-area")
+"""Those in which it is one of them, as its tile saw it."""
 
 THIN = 1 / 256
 """Tiles: a part thinner than a pixel that nobody else knows is the rim of an object of the neighbour's."""
 
-Found = tuple[str, shapely.Geometry, dict[str, Any]]
-"""An object's id, its shape in units of the whole map, and its properties."""
+Found = tuple[str, dict[str, Any]]
+"""An object's id and its properties."""
 
 
 def merge_named(text: str) -> Merge:
@@ -46,83 +48,100 @@ def merge_named(text: str) -> Merge:
     return MERGES[text]
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass(eq=False, slots=True)
 class Member:
-    """A part, and the group that it is in."""
+    """A part. Those known to be one object hang on one of them, their root.
+
+    Attributes:
+        place: among all parts, in the order of tiles and, in each, of features.
+        waiting: of a root, edges whose other side is still to come.
+        others: of a root, the parts that hang on it.
+        into: what it hangs on.
+    """
 
     tile: mercantile.Tile
     part: Part
-    group: Group
-
-
-@dataclasses.dataclass(eq=False, slots=True)
-class Group:
-    """Parts known to be one object; merged groups point to the one that took them."""
-
-    members: list[Member]
+    place: int
     waiting: int = 0
-    """Edges whose other side is still to come."""
-    into: Group | None = None
+    others: list[Member] | None = None
+    into: Member | None = None
 
-    def root(self) -> Group:
-        group = self
-        while group.into is not None:
-            if group.into.into is not None:
-                group.into = group.into.into
-            group = group.into
-        return group
+    def root(self) -> Member:
+        member = self
+        while member.into is not None:
+            if member.into.into is not None:
+                member.into = member.into.into
+            member = member.into
+        return member
 
-    def take(self, other: Group) -> None:
-        """Make another root's parts this one's."""
+    def take(self, other: Member) -> None:
+        """Hang another root's parts on this one."""
         other.into = self
-        self.members += other.members
         self.waiting += other.waiting
-        other.members = []
+        if self.others is None:
+            self.others = []
+        self.others.append(other)
+        if other.others is not None:
+            self.others += other.others
+            other.others = None
+
+    def team(self) -> list[Member]:
+        """A root and what hangs on it, in order."""
+        return [self] if self.others is None else sorted([self, *self.others], key=_place)
 
 
-def objects_of(groups: Sequence[Group], merge: Merge, provenance: bool, counts: Counter[str]) -> list[Found | None]:
-    """The objects of groups that are whole; None for one that is the neighbour's, or its rim.
+_place = operator.attrgetter("place")
+
+
+def objects_of(
+    roots: Sequence[Member], merge: Merge, provenance: bool, counts: Counter[str]
+) -> tuple[list[Found | None], Forms]:
+    """The objects of parts that are whole; None for one that is the neighbour's, or its rim.
 
     Args:
-        groups: roots.
+        roots: of the objects.
         merge: how parts become one object.
         provenance: write the tiles that an object comes from into its property ``tiles``.
         counts: ``joined``, ``beyond`` and ``rims`` are added to it.
+
+    Returns:
+        The objects, and the geometries of those that are any.
     """
-    teams = [sorted(group.members, key=_order) if len(group.members) > 1 else group.members for group in groups]
-    members = [member for team in teams for member in team]
-    own = placed([member.part.own for member in members], [member.tile for member in members])
-    areas, bounds = shapely.area(own).tolist(), shapely.bounds(own)
-    sizes = np.array([len(team) for team in teams], dtype=np.int64)
-    starts = np.cumsum(sizes) - sizes
-    shapes = own[starts]
-    together = merge in ("union", "none")
-    if together:
-        many = np.flatnonzero(sizes > 1)
-        shapes[many] = _united(own, starts[many], sizes[many])
-    views = _views(teams, shapes, merge) if not together or any(member.part.box for member in members) else {}
+    teams = [root.team() for root in roots]
+    joined = [] if merge in VIEWS else [index for index, team in enumerate(teams) if len(team) > 1]
+    parts = _forms([(member, member.part.own) for index in joined for member in teams[index]])
+    sizes = np.array([len(teams[index]) for index in joined], dtype=np.int64)
+    areas = iter(parts.areas().tolist())
+    unions = united(parts, sizes)
+    weights = {index: [next(areas) for _ in teams[index]] for index in joined}
+    views = _views(teams, merge, dict(zip(joined, unions.are_boxes().tolist(), strict=True)))
+    alone = [index for index, team in enumerate(teams) if index in views or len(team) == 1]
+    seen = [(teams[index][views[index]], True) if index in views else (teams[index][0], False) for index in alone]
+    singles = _forms([(member, member.part.seen if view else member.part.own) for member, view in seen])
+    thin = dict(zip(alone, _are_thin(singles.bounds()).tolist(), strict=True))
     found: list[Found | None] = []
-    for index, (team, start) in enumerate(zip(teams, starts.tolist(), strict=True)):
+    for index, team in enumerate(teams):
+        best = views.get(index)
         first = team[0].part
-        chosen, shape = views.get(index, (None, shapes[index]))
-        if len(team) == 1 and first.whole and first.at != (0, 0):
-            if chosen is not None:
-                counts["beyond"] += 1  # its middle is in another tile, which speaks for it
-                found.append(None)
-                continue
-            if _is_thin(bounds[start]):
-                counts["rims"] += 1
-                found.append(None)
-                continue
+        if len(team) == 1 and first.whole and first.at != (0, 0) and (best is not None or thin[index]):
+            # Its middle is in another tile, which speaks for it.
+            counts["rims" if best is None else "beyond"] += 1
+            found.append(None)
+            continue
         counts["joined"] += len(team) > 1
-        told = _properties(team, areas[start : start + len(team)], chosen, provenance)
-        found.append((name(team[0].tile, first.index), shape, told))
-    return found
+        found.append((name(team[0].tile, first.index), _properties(team, weights.get(index, []), best, provenance)))
+    stay = np.array([each is not None for each in found], dtype=bool)
+    ranks = np.cumsum(stay) - 1
+    whole, lone = np.array(joined, dtype=np.int64), np.array(alone, dtype=np.int64)
+    whole_stay, lone_stay = np.array([index not in views for index in joined], dtype=bool), stay[lone]
+    return found, Forms.together(
+        unions.take(whole_stay), ranks[whole[whole_stay]], singles.take(lone_stay), ranks[lone[lone_stay]]
+    )
 
 
-def placed(texts: Iterable[bytes], tiles: list[mercantile.Tile]) -> Shapes:
-    """Shapes in units of the whole map, of WKB in units from their tiles' corners."""
-    return to_global(np.asarray(shapely.from_wkb(list(texts)), dtype=object), tiles)
+def _forms(given: Sequence[tuple[Member, bytes]]) -> Forms:
+    """Geometries of parts, of WKB in units from their tiles' corners."""
+    return Forms.of_wkb([text for _, text in given], [member.tile for member, _ in given])
 
 
 def named(tile: mercantile.Tile) -> str:
@@ -130,29 +149,24 @@ def named(tile: mercantile.Tile) -> str:
     return f"{tile.z}/{tile.x}/{tile.y}"
 
 
-def _views(teams: list[list[Member]], shapes: Shapes, merge: Merge) -> dict[int, tuple[int, shapely.Geometry]]:
-    """Of objects that are one of their parts, as that tile saw it: which one, and its shape; others are all together.
+def _views(teams: list[list[Member]], merge: Merge, boxes: dict[int, bool]) -> dict[int, int]:
+    """Of objects that are one of their parts, as that tile saw it: which one; others are all together.
 
     Args:
         teams: the parts of each.
-        shapes: all parts together, of each.
         merge: how parts become one object.
+        boxes: of those of several parts, whether these together are a rectangle.
     """
-    if merge in ("best-confidence", "best-area"):
-        chosen = {index: _choose(team, merge) for index, team in enumerate(teams)}
-    else:
-        # Rectangles that make one rectangle are parts of it; others are one detection, seen twice.
-        rectangles = [
-            index
-            for index, team in enumerate(teams)
-            if all(member.part.box for member in team) and any(member.part.whole for member in team)
-        ]
-        whole = are_boxes(shapes[rectangles]).tolist()
-        apart = [index for index, one in zip(rectangles, whole, strict=True) if not one or len(teams[index]) == 1]
-        chosen = {index: _choose(teams[index], merge) for index in apart}
-    taken = [teams[index][part] for index, part in chosen.items()]
-    seen = placed([member.part.seen for member in taken], [member.tile for member in taken])
-    return {index: (part, shape) for (index, part), shape in zip(chosen.items(), seen, strict=True)}
+    if merge in VIEWS:
+        return {index: _choose(team, merge) for index, team in enumerate(teams)}
+    # Rectangles that make one rectangle are parts of it; others are one detection, seen twice.
+    return {
+        index: _choose(team, merge)
+        for index, team in enumerate(teams)
+        if all(member.part.box for member in team)
+        and any(member.part.whole for member in team)
+        and not boxes.get(index)
+    }
 
 
 def _choose(team: list[Member], merge: Merge) -> int:
@@ -167,7 +181,7 @@ def _choose(team: list[Member], merge: Merge) -> int:
 
 
 def _properties(team: list[Member], areas: list[float], best: int | None, provenance: bool) -> dict[str, Any]:
-    leading = team[areas.index(max(areas)) if best is None and len(team) > 1 else best or 0]
+    leading = team[areas.index(max(areas)) if areas and best is None else best or 0]
     properties = dict(leading.part.properties)
     confidences = [_confidence(member) for member in team]
     if best is None:
@@ -187,37 +201,9 @@ def _mean(values: list[float], weights: list[float]) -> float:
     return float(np.sum(np.array(values) * shares) / np.sum(shares))
 
 
-def _order(member: Member) -> tuple[tuple[int, int, int], int]:
-    return order_of(member.tile.x, member.tile.y), member.part.index
-
-
-def _united(shapes: Shapes, starts: IntArray, counts: IntArray) -> Shapes:
-    """The unions of shapes that belong together, each of so many from one on; those of as many in one call."""
-    united = np.full(len(starts), None, dtype=object)
-    twos = np.flatnonzero(counts == 2)
-    united[twos] = spliced(shapes[starts[twos, None] + np.arange(2)])
-    left = np.flatnonzero(shapely.is_missing(united))
-    linear = np.zeros(len(united), bool)
-    for count in sorted(set(counts[left].tolist())):
-        these = left[counts[left] == count]
-        teams = shapes[starts[these, None] + np.arange(count)]
-        united[these] = shapely.union_all(teams, axis=1)
-        linear[these] = (shapely.get_dimensions(teams) == 1).all(axis=1)
-    lines = linear[left]
-    united[left[lines]] = shapely.line_merge(united[left[lines]])
-    wholes = united[left[~lines]]
-    # Where edges were cut, vertices are left on straight lines.
-    plain = np.asarray(shapely.simplify(wholes, 0.0, preserve_topology=True), dtype=object)
-    broken = ~shapely.is_valid(plain)
-    plain[broken] = wholes[broken]
-    united[left[~lines]] = polygons_of(plain, np.ones(len(plain), bool))
-    return united
-
-
-def _is_thin(bounds: FloatArray) -> bool:
-    """Whether a part is less than a pixel: the rim of an object of another tile, which does not know it."""
-    west, south, east, north = bounds
-    return bool(min(east - west, north - south) < THIN * UNITS)
+def _are_thin(bounds: FloatArray) -> BoolArray:
+    """Whether parts are less than a pixel: rims of objects of other tiles, which do not know them."""
+    return np.asarray((bounds[:, 2:] - bounds[:, :2]).min(axis=1) < THIN * UNITS)
 
 
 def _confidence(member: Member) -> float:

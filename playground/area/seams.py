@@ -12,20 +12,21 @@ from collections.abc import Container
 import mercantile
 import numpy as np
 import orjson
-import shapely
 
+from playground import answers
 from playground.area.contact import contacts, same
 from playground.area.cover import BAND_ROWS
-from playground.area.objects import MERGES, Group, Member, Merge, merge_named, named, objects_of, placed
-from playground.area.parts import EAST, NORTH, OPPOSITE, STEPS, WEST, Pieces
+from playground.area.objects import MERGES, Member, Merge, merge_named, named, objects_of
+from playground.area.outlines import Forms
+from playground.area.parts import NORTH, OPPOSITE, STEPS, Pieces
 from playground.area.suppression import Crowd, Future, Held, Suppression
-from playground.area.world import UNITS, geometry_texts_of, shapes_of
+from playground.area.world import UNITS, WorldFrame, shapes_of
 from playground.formats.features import BEFORE_PROPERTIES, FEATURE, SEPARATOR, Features
 
 __all__ = ["MERGES", "Merge", "Seams", "merge_named"]
 
 NOTHING = Features([])
-BATCH = 2000
+BATCH = 1500
 """Objects made, projected and written at once: the more, the less of what each call of numpy and GEOS costs."""
 CROWDED = 500
 """The same where they are held back to be compared: what leaves when goes by it, so by results, too."""
@@ -56,7 +57,8 @@ class Seams:
         left out; ``suppressed``: objects that a surer one stands for."""
         self._columns = 2**zoom
         self._waiting: dict[tuple[Key, int], list[Member]] = {}
-        self._ready: list[Group | Own] = []
+        self._ready: list[Member | Own] = []
+        self._parts = 0
         self._count = 0
         self._crowd = Crowd(suppression, self._columns) if suppression else None
         self._last: Key = (0, 0)
@@ -70,7 +72,7 @@ class Seams:
             known: columns and rows of the area's tiles, those of this band and of the two beside it at least.
         """
         key = self._last = (tile.x, tile.y)
-        members: list[Member] = []
+        touched: list[Member] = []
         touching: tuple[list[Member], ...] = ([], [], [], [])
         if pieces is not None:
             self.counts["beyond"] += pieces.beyond
@@ -78,21 +80,17 @@ class Seams:
                 self._ready.append((tile, pieces.inside, pieces.count))
                 self._count += pieces.count
             for part in pieces.parts:
-                group = Group([])
-                member = Member(tile, part, group)
-                group.members.append(member)
-                members.append(member)
-                for edge, runs in enumerate(part.inner):
+                member = Member(tile, part, self._parts)
+                self._parts += 1
+                touched.append(member)
+                for side, runs in zip(touching, part.inner, strict=True):
                     if runs:
-                        touching[edge].append(member)
-        touched = members
+                        side.append(member)
         if self.merge != "none":
-            for edge in range(4):
-                if before := self._look(key, edge, touching[edge], known):
-                    touched = touched + before
+            touched += self._neighbours(key, touching, known)
         if touched:
-            groups = {id(group): group for group in [member.group.root() for member in touched]}
-            whole = [group for group in groups.values() if not group.waiting]
+            roots = dict.fromkeys([member.root() for member in touched])
+            whole = [root for root in roots if not root.waiting]
             self._ready += whole
             self._count += len(whole)
 
@@ -116,14 +114,13 @@ class Seams:
         """Tiles that something is remembered of."""
         return len({key for key, _ in self._waiting})
 
-    def _features(self, ready: list[Group | Own]) -> Features:
+    def _features(self, ready: list[Member | Own]) -> Features:
         """The features of objects, in their order."""
-        groups = [entry for entry in ready if isinstance(entry, Group)]
-        objects = objects_of(groups, self.merge, self.provenance, self.counts)
-        for group in groups:
-            group.members = []  # which point to it: so nothing is left for the garbage collector
-        shapes = np.array([made[1] for made in objects if made is not None], dtype=object)
-        geometries = iter(geometry_texts_of(shapes, self.zoom))
+        roots = [entry for entry in ready if isinstance(entry, Member)]
+        objects, forms = objects_of(roots, self.merge, self.provenance, self.counts)
+        for root in roots:
+            root.others = None  # which point to it: so nothing is left for the garbage collector
+        geometries = iter(answers.place_again(forms.layers(), WorldFrame.of(self.zoom), len(forms)))
         made_of = iter(objects)
         blocks: list[bytes] = []
         count = 0
@@ -134,7 +131,7 @@ class Seams:
                 blocks.append(_with_tile(block, tile) if self.provenance else block)
             elif (made := next(made_of)) is not None and (geometry := next(geometries)) is not None:
                 count += 1
-                blocks.append(FEATURE % (geometry, orjson.dumps(made[2]), made[0].encode()))
+                blocks.append(FEATURE % (geometry, orjson.dumps(made[1]), made[0].encode()))
         return Features(blocks, count)
 
     def _held(self, features: Features) -> list[Held]:
@@ -156,45 +153,44 @@ class Seams:
             (-np.inf, ((band + 1) * BAND_ROWS - 1) * UNITS, np.inf, np.inf),
         ]
         waiting = [member for members in self._waiting.values() for member in members]
-        roots = {id(root): root for root in (member.group.root() for member in waiting)}
-        members = [member for root in roots.values() for member in root.members]
-        shapes = placed([member.part.seen for member in members], [member.tile for member in members])
-        return Future(np.concatenate([np.array(boxes), shapely.bounds(shapes).reshape(-1, 4)]))
+        members = [member for root in dict.fromkeys([member.root() for member in waiting]) for member in root.team()]
+        seen = Forms.of_wkb([member.part.seen for member in members], [member.tile for member in members])
+        return Future(np.concatenate([np.array(boxes), seen.bounds()]))
 
-    def _look(self, key: Key, edge: int, touching: list[Member], known: Container[Key]) -> list[Member]:
-        """See what a tile's parts at an edge make with those of the neighbour there.
-
-        Returns:
-            The neighbour's, whose wait for this edge is over; none if its turn is still to come.
-        """
-        across, down = STEPS[edge]
-        other = ((key[0] + across) % self._columns, key[1] + down)
-        # In the order of tiles the north comes first, and in a row of bands the west: but for the antimeridian.
-        if edge == NORTH or (edge in (WEST, EAST) and other[0] < key[0]):
-            before = self._waiting.pop((other, OPPOSITE[edge]), None)
-            return self._meet(before, touching, OPPOSITE[edge]) if before else []
-        if touching and other != key and other in known:
-            self._waiting[key, edge] = touching
-            for member in touching:
-                member.group.root().waiting += 1
-        return []
-
-    def _meet(self, before: list[Member], after: list[Member], edge: int) -> list[Member]:
-        """Join parts of a tile that came before with parts of the new one across ``edge``, as the first tile sees it.
+    def _neighbours(self, key: Key, touching: tuple[list[Member], ...], known: Container[Key]) -> list[Member]:
+        """See what a tile's parts at its edges make with those of the neighbours there.
 
         Returns:
-            Those of the first tile.
+            The neighbours', whose wait for these edges is over. Neighbours whose turn is still to come are waited for.
         """
+        met: list[Member] = []
+        x, y = key
+        for edge, (across, down) in enumerate(STEPS):
+            other = ((x + across) % self._columns, y + down)
+            # In the order of tiles the north comes first, and in a row of bands the west: but for the antimeridian.
+            if edge == NORTH or (down == 0 and other[0] < x):
+                before = self._waiting.pop((other, OPPOSITE[edge]), None)
+                if before is not None:
+                    self._meet(before, touching[edge], OPPOSITE[edge])
+                    met += before
+            elif touching[edge] and other != key and other in known:
+                self._waiting[key, edge] = touching[edge]
+                for member in touching[edge]:
+                    member.root().waiting += 1
+        return met
+
+    @staticmethod
+    def _meet(before: list[Member], after: list[Member], edge: int) -> None:
+        """Join parts of a tile that came before with the new one's across ``edge``, as the first tile sees it."""
         for member in before:
-            member.group.root().waiting -= 1
+            member.root().waiting -= 1
         for first, second in contacts(before, after, edge):
-            one, two = first.group.root(), second.group.root()
+            one, two = first.root(), second.root()
             if one is two or not same(first, second, edge):
                 continue
-            if len(one.members) < len(two.members):
+            if len(one.others or ()) < len(two.others or ()):
                 one, two = two, one
             one.take(two)
-        return before
 
 
 def _with_tile(block: bytes, tile: mercantile.Tile) -> bytes:

@@ -1,4 +1,4 @@
-"""Two outlines on the two sides of a line become one, many pairs at once.
+"""Parts become one object, many at once: above all two outlines on the two sides of a line.
 
 Most objects over several tiles are two polygons that share one stretch of a tile edge and nothing else. There is
 nothing to search: the union's outline is the one's up to that stretch, then the other's. GEOS takes fifty times as
@@ -9,42 +9,82 @@ is left to it.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import shapely
 
+from playground.answers.shapes import polygons_of_table
+from playground.answers.table import Table
+from playground.area.outlines import BoolArray, Forms, IntArray, outlines_of, rearranged
+from playground.area.parts import same_dimension as polygons_of
 from playground.area.world import Shapes
 from playground.geo import FloatArray
 
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
+
+def united(parts: Forms, sizes: IntArray) -> Forms:
+    """The unions of parts that belong together: one behind the other, each of so many, two at least."""
+    teams = np.repeat(np.arange(len(sizes)), sizes)
+    outlines = np.bincount(teams[parts.places], minlength=len(sizes))
+    twos = (sizes == 2) & (outlines == 2)
+    made, taken, certain = spliced(parts.outlines.take(twos[teams[parts.places]]))
+    places = np.flatnonzero(twos)[taken]
+    left = np.ones(len(sizes), dtype=bool)
+    left[places] = False
+    others = np.full(len(sizes), None, dtype=object)
+    others[left] = _overlaid(parts.shapes(left[teams]), sizes[left])
+    if not certain.all():
+        rest = made.take(~certain)
+        others[places[~certain]] = shapely.simplify(polygons_of_table(rest, rest.coords), 0.0, preserve_topology=True)
+        made, places = made.take(certain), places[certain]
+    return Forms(made, places, others)
 
 
-def spliced(pairs: Shapes) -> Shapes:
-    """The unions of pairs of polygons without the vertices that lie on straight lines; None of pairs left to GEOS.
+def _overlaid(shapes: Shapes, sizes: IntArray) -> Shapes:
+    """The unions of shapes as GEOS makes them, those of as many parts in one call."""
+    starts = np.cumsum(sizes) - sizes
+    found = np.full(len(sizes), None, dtype=object)
+    linear = np.zeros(len(sizes), dtype=bool)
+    for size in sorted(set(sizes.tolist())):
+        these = np.flatnonzero(sizes == size)
+        teams = shapes[starts[these, None] + np.arange(size)]
+        found[these] = shapely.union_all(teams, axis=1)
+        linear[these] = (shapely.get_dimensions(teams) == 1).all(axis=1)
+    found[linear] = shapely.line_merge(found[linear])
+    wholes = found[~linear]
+    # Where edges were cut, vertices are left on straight lines.
+    plain = np.asarray(shapely.simplify(wholes, 0.0, preserve_topology=True), dtype=object)
+    broken = ~shapely.is_valid(plain)
+    plain[broken] = wholes[broken]
+    found[~linear] = polygons_of(plain, np.ones(len(plain), dtype=bool))
+    return found
+
+
+def spliced(pairs: Table) -> tuple[Table, BoolArray, BoolArray]:
+    """The unions of pairs of polygons without the vertices that lie on straight lines.
 
     Args:
-        pairs: (n, 2) valid polygons or others, on whole numbers; polygons as GEOS' overlays give them: clockwise.
+        pairs: outlines of valid polygons, one pair behind the other; on whole numbers, and as GEOS' overlays give them:
+            clockwise.
+
+    Returns:
+        The unions of some pairs, and which pairs these are; others are left to GEOS. And of each union whether it is
+        without all vertices on straight lines already: about where it begins GEOS does otherwise.
     """
-    found = np.full(len(pairs), None, dtype=object)
-    plain = (shapely.get_type_id(pairs) == shapely.GeometryType.POLYGON) & (shapely.get_num_interior_rings(pairs) == 0)
-    bounds = shapely.bounds(pairs)
+    bounds = pairs.bounds().reshape(-1, 2, 4)
     axis, line, ahead = _lines(bounds)
-    chosen = np.flatnonzero(plain.all(axis=1) & (axis >= 0))
+    chosen = np.flatnonzero(axis >= 0)
+    taken = np.zeros(len(bounds), dtype=bool)
     if not len(chosen):
-        return found
+        return pairs.take(np.zeros(len(pairs), dtype=bool)), taken, taken[chosen]
     # A union begins with the first of its polygons from north to south, and from west to east.
     middles = (bounds[..., :2] + bounds[..., 2:])[chosen]
     swap = (middles[:, 0, 1] > middles[:, 1, 1]) | (
         (middles[:, 0, 1] == middles[:, 1, 1]) & (middles[:, 0, 0] > middles[:, 1, 0])
     )
-    ordered = pairs[chosen]
-    ordered[swap] = ordered[swap, ::-1]
-    rings = _Rings(ordered, axis[chosen], line[chosen], np.where(swap, -1.0, 1.0) * ahead[chosen])
+    order = 2 * chosen[:, None] + np.where(swap[:, None], (1, 0), (0, 1))
+    rings = _Rings(pairs, order.ravel(), axis[chosen], line[chosen], np.where(swap, -1.0, 1.0) * ahead[chosen])
     good = rings.meet()
+    taken[chosen[good]] = True
     made, certain = rings.joined(np.flatnonzero(good))
-    made[~certain] = shapely.simplify(made[~certain], 0.0, preserve_topology=True)
-    found[chosen[good]] = made
-    return found
+    return made, taken, certain
 
 
 def _lines(bounds: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
@@ -66,15 +106,12 @@ def _lines(bounds: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
 class _Rings:
     """The outlines of pairs, the last vertex of each left out, and the stretch of each on the line of its pair."""
 
-    def __init__(self, pairs: Shapes, axis: IntArray, line: FloatArray, ahead: FloatArray) -> None:
-        coords, counts = shapely.get_coordinates(pairs), shapely.get_num_coordinates(pairs.ravel())
-        own = np.ones(len(coords), bool)
-        own[np.cumsum(counts) - 1] = False
-        self._coords = np.compress(own, coords, axis=0)
-        self._sizes = counts.astype(np.int64) - 1
+    def __init__(self, rings: Table, order: IntArray, axis: IntArray, line: FloatArray, ahead: FloatArray) -> None:
+        self._sizes = rings.positions[order] - 1
+        self._coords = rearranged(rings.coords, rings.starts[order], self._sizes)
         self._starts = np.cumsum(self._sizes) - self._sizes
         self._axis, self._line, self._ahead = axis, line, ahead
-        self._pair = np.repeat(np.arange(len(pairs)), self._sizes.reshape(-1, 2).sum(axis=1))
+        self._pair = np.repeat(np.arange(len(axis)), self._sizes.reshape(-1, 2).sum(axis=1))
         places = np.arange(len(self._coords))
         along = self._axis[self._pair] == 0
         self._on = np.where(along, self._coords[:, 0], self._coords[:, 1]) == self._line[self._pair]
@@ -103,7 +140,7 @@ class _Rings:
         fine: BoolArray = (once & ~wrong).reshape(-1, 2).all(axis=1) & (self._high > self._low)
         return fine
 
-    def joined(self, pairs: IntArray) -> tuple[Shapes, BoolArray]:
+    def joined(self, pairs: IntArray) -> tuple[Table, BoolArray]:
         """The unions of pairs that meet; and whether they are without vertices on straight lines already."""
         low, high = self._low[self._pair], self._high[self._pair]
         upwards = self._rings % 2 == 0
@@ -135,11 +172,11 @@ class _Rings:
         return np.column_stack((np.where(upright, line, along), np.where(upright, along, line)))
 
 
-def _outlines(coords: FloatArray, sizes: IntArray, starts: IntArray, begin: IntArray) -> tuple[Shapes, BoolArray]:
+def _outlines(coords: FloatArray, sizes: IntArray, starts: IntArray, begin: IntArray) -> tuple[Table, BoolArray]:
     """Polygons of rings that begin with one of their vertices, those on straight lines left out.
 
     Returns:
-        The polygons, and whether that is all that simplifying them does: about where it begins GEOS does otherwise.
+        The polygons, and whether that is all that simplifying them does.
     """
     rings = np.repeat(np.arange(len(sizes)), sizes)
     steps = np.arange(len(coords)) - starts[rings]
@@ -154,9 +191,8 @@ def _outlines(coords: FloatArray, sizes: IntArray, starts: IntArray, begin: IntA
     certain = ~(straight[starts] | straight[starts + 1] | straight[ends])
     kept = ~(straight & certain[rings])
     counts = np.bincount(rings[kept], minlength=len(sizes))
-    offsets = np.concatenate(([0], np.cumsum(counts + 1)))  # the first vertex once more at the end of each
-    closed = np.empty((offsets[-1], 2))
+    ends = np.cumsum(counts + 1)  # the first vertex once more at the end of each
+    closed = np.empty((len(sizes) and int(ends[-1]), 2))
     closed[np.arange(len(closed) - len(counts)) + rings[kept]] = np.compress(kept, coords, axis=0)
-    closed[offsets[1:] - 1] = coords[starts]
-    made = shapely.from_ragged_array(shapely.GeometryType.POLYGON, closed, (offsets, np.arange(len(sizes) + 1)))
-    return np.asarray(made, dtype=object), certain
+    closed[ends - 1] = coords[starts]
+    return outlines_of(closed, counts + 1), certain

@@ -43,11 +43,6 @@ class WorldFrame(answers.Frame):
         return WorldFrame(mercantile.Tile(0, 0, 0), UNITS * 2**zoom, 0, zoom, step)
 
 
-def geometry_texts_of(shapes: Shapes, zoom: int) -> list[bytes | None]:
-    """GeoJSON geometries in degrees of polygons and lines in units of the whole map; None where nothing is left."""
-    return answers.place_again(answers.layers_of_shapes(shapes), WorldFrame.of(zoom), len(shapes))
-
-
 def shapes_of(geometries: Sequence[bytes], zoom: int) -> Shapes:
     """Shapes in units of the whole map, to the next whole one, of GeoJSON geometries in degrees."""
     shapes = np.asarray(shapely.from_geojson(geometries), dtype=object)
