@@ -21,9 +21,11 @@ def contacts(before: list[Member], after: list[Member], edge: int) -> Iterator[t
     if not before or not after:
         return
     if len(before) == len(after) == 1:  # nearly all: nothing to sort
-        here, there = before[0].part.inner[edge], after[0].part.inner[OPPOSITE[edge]]
-        if any(low <= end and start <= high for low, high in here for start, end in there):
-            yield before[0], after[0]
+        for low, high in before[0].part.inner[edge]:
+            for start, end in after[0].part.inner[OPPOSITE[edge]]:
+                if low <= end and start <= high:
+                    yield before[0], after[0]
+                    return
         return
     firsts = sorted((run, place) for place, member in enumerate(before) for run in member.part.inner[edge])
     seconds = sorted((run, place) for place, member in enumerate(after) for run in member.part.inner[OPPOSITE[edge]])
@@ -56,14 +58,14 @@ def same(first: Member, second: Member, edge: int) -> bool:
         views.append((one.outer[edge], there))
     if other.outer is not None:
         views.append((other.outer[OPPOSITE[edge]], here))
-    for run in here:
-        for beyond in there:
-            length = min(run[1], beyond[1]) - max(run[0], beyond[0])
-            if length < 0:
+    for start, end in here:
+        for begin, stop in there:
+            low, high = max(start, begin), min(end, stop)
+            if low > high:
                 continue
-            agreeing = [_agree(view, actual, max(run[0], beyond[0]), min(run[1], beyond[1])) for view, actual in views]
+            agreeing = (_agree(view, actual, low, high) for view, actual in views)
             # A corner alone is a contact only if both tiles say so; without padding an edge says it all.
-            if (length > 0 and (any(agreeing) or not views)) or (length == 0 and len(views) == 2 and all(agreeing)):
+            if (any(agreeing) or not views) if low < high else (len(views) == 2 and all(agreeing)):
                 return True
     return False
 

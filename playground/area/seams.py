@@ -83,9 +83,9 @@ class Seams:
                 member = Member(tile, part, self._parts)
                 self._parts += 1
                 touched.append(member)
-                for side, runs in zip(touching, part.inner, strict=True):
-                    if runs:
-                        side.append(member)
+                for edge in range(4):
+                    if part.inner[edge]:
+                        touching[edge].append(member)
         if self.merge != "none":
             touched += self._neighbours(key, touching, known)
         if touched:
