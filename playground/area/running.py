@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import shutil
 import sqlite3
 import time
@@ -145,11 +146,12 @@ class AreaRun:
         self._began = time.monotonic()
         sweep = Sweep(iter(self._bands), self._journal, self._seams)
         try:
-            if self.report.left:
-                yield from self._predict(sweep)
-            complete = self._done.next >= self.report.asked
-            for batch in sweep.up_to(self._done.next, last=complete):
-                yield self._counted(batch)
+            with _old_objects_frozen():
+                if self.report.left:
+                    yield from self._predict(sweep)
+                complete = self._done.next >= self.report.asked
+                for batch in sweep.up_to(self._done.next, last=complete):
+                    yield self._counted(batch)
         except sqlite3.Error as error:
             raise RunError(f"the journal {self._journal.path} cannot be written: {error}", _RESUME) from error
         finally:
@@ -234,6 +236,19 @@ class AreaRun:
     def _counted(self, batch: Features) -> Features:
         self.report.features += len(batch)
         return batch
+
+
+@contextlib.contextmanager
+def _old_objects_frozen() -> Iterator[None]:
+    """Spare the garbage collector what is there already: going through all modules takes as long as 200 tiles."""
+    if gc.get_freeze_count():  # somebody else's, who knows until when
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 _RESUME = "make room, then run the same command with --resume: what is done is kept"
