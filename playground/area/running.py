@@ -32,6 +32,8 @@ PAUSE = 0.5
 WRITE_EVERY = 0.5
 """Seconds between writes to the journal: what a crash may cost."""
 WRITE_ROWS = 128
+LAST_ROWS = 32
+"""Tiles written at once, while there are others to hand out and when there are none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,18 +189,21 @@ class AreaRun:
                     engine.submit(jobs)
                 for outcome in self._collect(engine, schedule):
                     self._note(outcome)
-                if len(self._buffer) >= WRITE_ROWS or time.monotonic() - self._written >= WRITE_EVERY:
-                    yield from self._swept(sweep)
+                # Soon nobody predicts beside it any more: what can be done by then is done.
+                ending = schedule.exhausted and schedule.under_way < 2 * WRITE_ROWS
+                many = len(self._buffer) >= (LAST_ROWS if ending else WRITE_ROWS)
+                if many or time.monotonic() - self._written >= WRITE_EVERY:
+                    yield from self._swept(sweep, ending)
                     self._observe(self)
-            yield from self._swept(sweep)
+            yield from self._swept(sweep, False)
         finally:
             engine.close()
             self._write(sweep)
 
-    def _swept(self, sweep: Sweep) -> Iterator[Features]:
-        """Write down what came, and give the objects that are whole by now."""
+    def _swept(self, sweep: Sweep, soon: bool) -> Iterator[Features]:
+        """Write down what came, and give the objects that are whole by now; ``soon``: even if they are few."""
         self._write(sweep)
-        for batch in sweep.up_to(self._done.next, last=False):
+        for batch in sweep.up_to(self._done.next, last=False, soon=soon):
             yield self._counted(batch)
 
     @staticmethod

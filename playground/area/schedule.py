@@ -23,13 +23,14 @@ class Schedule:
         self._tries = tries
         self._pause = pause
         self._later: list[tuple[float, Job]] = []
-        self._exhausted = False
+        self.exhausted = False
+        """All were given out once."""
         self.under_way = 0
         """Jobs given out whose outcome is still to come."""
 
     @property
     def over(self) -> bool:
-        return self._exhausted and not self._later and not self.under_way
+        return self.exhausted and not self._later and not self.under_way
 
     def take(self, room: int) -> list[Job]:
         """Jobs to give out now, those that are tried again first."""
@@ -37,10 +38,10 @@ class Schedule:
         now = time.monotonic()
         while self._later and self._later[0][0] <= now and len(chunk) < room:
             chunk.append(heapq.heappop(self._later)[1])
-        while not self._exhausted and len(chunk) < room:
+        while not self.exhausted and len(chunk) < room:
             job = next(self._fresh, None)
             if job is None:
-                self._exhausted = True
+                self.exhausted = True
             else:
                 chunk.append(job)
         self.under_way += len(chunk)

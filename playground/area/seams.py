@@ -28,6 +28,8 @@ __all__ = ["MERGES", "Merge", "Seams", "merge_named"]
 NOTHING = Features([])
 BATCH = 1500
 """Objects made, projected and written at once: the more, the less of what each call of numpy and GEOS costs."""
+FEW = 200
+"""The same where there is time for them now, not later."""
 CROWDED = 500
 """The same where they are held back to be compared: what leaves when goes by it, so by results, too."""
 
@@ -94,9 +96,13 @@ class Seams:
             self._ready += whole
             self._count += len(whole)
 
-    def take(self, all_of_them: bool = False) -> Features:
-        """Objects that became whole since the last call, in degrees; a batch at a time unless ``all_of_them``."""
-        if self._count < (CROWDED if self._crowd else BATCH) and not all_of_them:
+    def take(self, all_of_them: bool = False, soon: bool = False) -> Features:
+        """Objects that became whole since the last call, in degrees; a batch at a time unless ``all_of_them``.
+
+        With ``soon`` a batch may be small.
+        """
+        least = CROWDED if self._crowd else FEW if soon else BATCH
+        if self._count < least and not all_of_them:
             return NOTHING
         ready, self._ready, self._count = self._ready, [], 0
         features = self._features(ready)

@@ -98,8 +98,11 @@ class Sweep:
                 self._room -= size
                 self._held[outcome.job.seq] = outcome
 
-    def up_to(self, stop: int, last: bool) -> Iterator[Features]:
-        """Sweep on to a place in the order, all before it being done; ``last`` if the area ends there."""
+    def up_to(self, stop: int, last: bool, soon: bool = False) -> Iterator[Features]:
+        """Sweep on to a place in the order, all before it being done; ``last`` if the area ends there.
+
+        With ``soon`` objects are given though they are few.
+        """
         while self._at < stop:
             block = range(self._at, min(stop, self._at + BLOCK))
             for x, y, data in self._outcomes(block):
@@ -109,6 +112,8 @@ class Sweep:
                 if joined := self._seams.take():
                     yield joined
             self._at = block.stop
+        if soon and (joined := self._seams.take(soon=True)):
+            yield joined
         if last and (joined := self._seams.take(all_of_them=True)):
             yield joined
 
