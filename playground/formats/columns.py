@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress, islice
 from typing import Any
 
 import numpy as np
@@ -19,10 +21,15 @@ IN_MEMORY = 16 * 2**20
 KINDS = ("bool", "int", "float", "text", "texts")
 """What a column holds: ``texts`` are lists of text; ``text`` is also JSON, where values are of several kinds."""
 MOST = 2**63 - 1
+LENGTHS = struct.Struct("=QQ")
+"""Of a feature's WKB and of its properties, which follow."""
 NULL = b"null"
+RING, END = b'{"type":"Polygon","coordinates":[[[', b"]]]}"
+"""Around the positions of a polygon of one ring."""
 TYPED = BEFORE_GEOMETRY + b'{"type":"'
 
-Batch = tuple[np.ndarray[Any, np.dtype[Any]], dict[str, list[Any]]]
+Shapes = np.ndarray[Any, np.dtype[Any]]
+Batch = tuple[Shapes, dict[str, list[Any]]]
 """The geometries (shapely's, None for null) of some features, and their properties by column."""
 
 
@@ -44,15 +51,20 @@ class Spool:
 
     def add(self, features: Iterable[Feature]) -> None:
         """Take features as GeoJSON has them, in lon/lat; their coordinates may be numpy arrays."""
-        for feature, geometry, kind in _with_geometry(features):
-            row = _row(feature)
-            for name, value in row.items():
-                if value is not None:
-                    self._kinds[name] = _wider(self._kinds.get(name), _kind(value))
-                else:
-                    self._kinds.setdefault(name, "")
-            self.geometry_types.add(kind)
-            self._file.write(b"%b\t%b\n" % (geometry, orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY)))
+        told = _with_geometry(features)
+        while some := list(islice(told, BATCH)):
+            _, texts, kinds = zip(*some, strict=True)
+            self.geometry_types.update(kinds)
+            shapes = shapely.to_wkb(_shapes(texts), flavor="iso").tolist()
+            for (feature, _, _), wkb in zip(some, shapes, strict=True):
+                row = _row(feature)
+                for name, value in row.items():
+                    if value is not None:
+                        self._kinds[name] = _wider(self._kinds.get(name), _kind(value))
+                    else:
+                        self._kinds.setdefault(name, "")
+                place, text = wkb or b"", orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY)
+                self._file.write(LENGTHS.pack(len(place), len(text)) + place + text)
 
     def columns(self) -> dict[str, str]:
         """Name -> kind, in the order in which the names were first seen; of nothing but null: text."""
@@ -69,14 +81,20 @@ class Spool:
         """All features in order, BATCH at a time."""
         columns = self.columns()
         self._file.seek(0)
-        while lines := [line for _, line in zip(range(BATCH), self._file, strict=False)]:
-            texts, _, told = zip(*(line.partition(b"\t") for line in lines), strict=True)
-            geometries = shapely.from_geojson(np.array([None if text == NULL else text for text in texts], object))
+        records = self._records()
+        while some := list(islice(records, BATCH)):
+            places, told = zip(*some, strict=True)
             rows = [orjson.loads(row) for row in told]
             yield (
-                geometries,
+                shapely.from_wkb(np.array(places, object)),
                 {name: [_value(row.get(name), kind) for row in rows] for name, kind in columns.items()},
             )
+
+    def _records(self) -> Iterator[tuple[bytes | None, bytes]]:
+        """The WKB of each, None for no geometry, and its properties as JSON."""
+        while lengths := self._file.read(LENGTHS.size):
+            place, row = LENGTHS.unpack(lengths)
+            yield self._file.read(place) or None, self._file.read(row)
 
     def close(self) -> None:
         """Forget them."""
@@ -98,6 +116,29 @@ def _with_geometry(features: Iterable[Feature]) -> Iterator[tuple[Feature, bytes
         geometry = feature.get("geometry")
         text = orjson.dumps(geometry or None, option=orjson.OPT_SERIALIZE_NUMPY)
         yield feature, text, geometry["type"] if geometry else ""
+
+
+def _shapes(texts: Sequence[bytes]) -> Shapes:
+    """Geometries of their GeoJSON, None for null. Polygons of one ring, which nearly all are, are read as one list of
+    numbers, in a third of the time that GEOS takes."""
+    sizes = [text.count(b"],[") + 1 for text in texts]
+    plain = np.array(
+        [
+            text.startswith(RING) and b"]],[[" not in text and text.count(b",") == 2 * size
+            for text, size in zip(texts, sizes, strict=True)
+        ],
+        dtype=bool,
+    )
+    shapes = np.full(len(texts), None, object)
+    if plain.any():
+        rings = b",".join([text[len(RING) : -len(END)] for text in compress(texts, plain.tolist())])
+        coords = np.array(orjson.loads(b"[%b]" % rings.replace(b"],[", b",")), np.float64).reshape(-1, 2)
+        ends = np.cumsum([0, *compress(sizes, plain.tolist())])
+        offsets = (ends, np.arange(len(ends)))
+        shapes[plain] = shapely.from_ragged_array(shapely.GeometryType.POLYGON, coords, offsets)
+    rest = [place for place in np.flatnonzero(~plain).tolist() if texts[place] != NULL]
+    shapes[rest] = shapely.from_geojson(np.array([texts[place] for place in rest], object))
+    return shapes
 
 
 def _row(feature: Feature) -> dict[str, Any]:
