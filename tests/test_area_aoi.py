@@ -11,6 +11,7 @@ import pytest
 import shapely
 from shapely.geometry import mapping
 
+from playground.area import aoi
 from playground.area.aoi import parse_area, read_area
 from playground.errors import AreaError
 from playground.sources.base import SourceInfo
@@ -86,3 +87,13 @@ def test_what_names_no_area_is_said(tmp_path: Path) -> None:
         assert caught.value.hint
     with pytest.raises(AreaError, match="does not say"):
         read_area("source", SourceInfo("x"))
+
+
+def test_the_tiles_of_a_large_area_are_found_again_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    area = read_area("-4,40,-3.5,40.5")
+    small = aoi.Bands(area, 12)
+    monkeypatch.setattr(aoi, "KEPT", 10)
+    large = aoi.Bands(area, 12)
+    assert (large.tiles, large.fingerprint) == (small.tiles, small.fingerprint)
+    for bands in (small, large, small, large):
+        assert [band.tolist() for band in bands] == [band.tolist() for band in area.bands(12)]
