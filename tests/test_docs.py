@@ -19,8 +19,10 @@ from playground.sources import SOURCES
 DOCS = Path(__file__).parents[1] / "docs"
 HEAD = """# Settings
 
-Those of a partner's service.yaml, then those that only the running service has. Each is also an environment variable of
-the running service, in capitals; the environment wins. Written from the code: `make test PYTEST_ARGS=--update-golden`.
+Those of a partner's service.yaml, then those that only the running service has. Each is also an environment variable,
+in capitals (`service`: `GAE_SERVICE`), of the running service and of `playground serve`, `run`, `predict` and
+`check`. It wins over files, and an option over it. From Python, `playground.area.run` takes them as arguments, in
+small letters. Written from the code: `make test PYTEST_ARGS=--update-golden`.
 """
 
 ERRORS_HEAD = """# Errors

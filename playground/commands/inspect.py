@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from playground.commands.console import console
 from playground.commands.predict import Place
+from playground.commands.target import Setting
 from playground.fetching.policy import FetchPolicy
 from playground.inspection import inspect as look
 from playground.inspection import picture as draw
@@ -22,7 +23,7 @@ from playground.sources import open_source
 
 @click.command()
 @click.argument("source")
-@click.option("--zoom", type=click.IntRange(0, 30), metavar="Z", help="The zoom at which it will be used.")
+@click.option("--zoom", type=Setting("ZOOM_LEVEL"), metavar="Z", help="The zoom at which it will be used.")
 @click.option("--at", type=Place(), help="Look at this place, degrees.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw the sample and its neighbours.")

@@ -18,7 +18,7 @@ from rich.markup import escape
 from playground.area import outputs
 from playground.area.aoi import BBOX, SOURCE, read_area
 from playground.area.engines import ENGINES, Engine
-from playground.area.local import about_of, dask_engine, local_engine, source_info, worker_spec
+from playground.area.local import MOST_WORKERS, about_of, dask_engine, local_engine, source_info, worker_spec
 from playground.area.running import AreaRun, Plan
 from playground.area.seams import MERGES, merge_named
 from playground.area.suppression import suppression_named
@@ -55,7 +55,9 @@ class _Run(click.Command):
 )
 @click.option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster, tcp://…; without it dask is on this machine.")
 @click.option("--preinstalled", is_flag=True, help="Dask workers have the predictor's code; don't send the folder.")
-@click.option("--workers", type=click.IntRange(1), metavar="N", help="Processes; tiles at once for --service.")
+@click.option(
+    "--workers", type=click.IntRange(1, MOST_WORKERS.high), metavar="N", help="Processes; tiles at once for --service."
+)
 @click.option("--out", "outs", multiple=True, default=["-"], metavar="FILE", help="Result, - is stdout; repeatable.")
 @click.option("--merge", default="union", metavar="MODE", help=f"How parts become one: {', '.join(MERGES)}.")
 @click.option("--suppress", default="none", metavar="RULE", help="Of overlapping objects keep the surest: iou:0.5.")

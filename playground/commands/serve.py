@@ -16,7 +16,7 @@ from rich.markup import escape
 
 from playground import resources
 from playground.commands.console import console
-from playground.commands.target import Target, find_target, predictor_options
+from playground.commands.target import Setting, Target, find_target, predictor_options
 from playground.serving.local import free_port, gunicorn_command, readiness
 from playground.wrap.render import render_runtime
 from playground.wrap.write import write_files
@@ -25,9 +25,17 @@ from playground.wrap.write import write_files
 @click.command()
 @click.argument("path", required=False, type=click.Path(path_type=Path), metavar="[SERVICE.YAML | CONTEXT]")
 @predictor_options
-@click.option("--workers", type=int, metavar="N", help="Worker processes, each with its own copy of the model.")
+@click.option(
+    "--workers", type=Setting("workers"), metavar="N", help="Worker processes, each with its own copy of the model."
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for every one.")
-@click.option("--port", type=int, default=8080, show_default=True, help="Port to listen on; 0 for a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Port to listen on; 0 for a free one.",
+)
 @click.option("--open", "show", is_flag=True, help="Open the map in your browser when the service is ready.")
 def serve(path: Path | None, predictor: str | None, host: str, port: int, show: bool, **options: Any) -> None:
     """Run a service: from a service.yaml, from a generated build context, or from --predictor.
