@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-import tempfile
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import shapely
 
-from playground import registry
+from playground import registry, scratch
 from playground.area.aoi import Area, read_area
 from playground.area.engines import ENGINES, Engine
 from playground.area.engines.local import LocalEngine
@@ -29,6 +29,8 @@ from playground.settings import RunningSettings, load_arguments
 from playground.settings.kinds import Whole, is_dotted_name, is_python_name
 from playground.sources import SourceInfo, open_source
 
+SCRATCH = "playground-run-"
+"""Of folders with journals that nobody goes on with."""
 MOST_WORKERS = Whole(1, 1024)
 """Predictor processes of one run, or tiles that a service is asked for at once."""
 
@@ -176,8 +178,15 @@ def run(
         make = dask_engine(running, folder, scheduler, workers, preinstalled=preinstalled)
     else:
         make = local_engine(worker_spec(running, folder), workers)
-    path = Path(journal) if journal is not None else Path(tempfile.mkdtemp(prefix="playground-")) / "journal"
-    return AreaRun(plan, make, path, resume=resume, scratch=journal is None)
+    if journal is not None:
+        return AreaRun(plan, make, Path(journal), resume=resume)
+    if resume:
+        raise RunError("there is no journal to resume", "give journal=, both times")
+    scratch.sweep(SCRATCH)
+    made, lock = scratch.make(SCRATCH)
+    done = AreaRun(plan, make, made / "journal", scratch=True)
+    weakref.finalize(done, lock.close)
+    return done
 
 
 def _check_arguments(predictor: str, engine: str, workers: int | None) -> None:
