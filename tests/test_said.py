@@ -19,7 +19,7 @@ from playground.registry import load
 SERVICE = "ZOOM_LEVEL: 3\nPREDICTOR_CLASS: Ships\nPREDICTOR_PACKAGE: ships\n"
 READERS = {"predict": ["predict", "3/5/4"], "run": ["run", "0,0,1,1"], "serve": ["serve"], "check": ["check"]}
 """Commands that read a service.yaml."""
-WRONG = {"tiles": " ", "zoom": "99", "padding": "-1", "python": " ", "timeout": "0", "workers": "0"}
+WRONG = {"tiles": " ", "zoom": "99", "padding": "-1", "python": " ", "timeout": "0", "workers": "0", "max-load": "x"}
 
 
 def options() -> list[tuple[str, str]]:
@@ -39,7 +39,7 @@ def said(*arguments: str) -> tuple[int, str]:
 
 
 def test_all_options_of_settings_are_known_by_their_type() -> None:
-    assert {option for _, option in options()} == {f"--{name}" for name in VARIABLES}
+    assert {option for _, option in options()} == {f"--{name}" for name in VARIABLES} | {"--max-load"}
     assert {f"--{name}" for name in VARIABLES} - {"--workers"} == OPTIONS.keys() - {"--predictor"}
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 from rich.markup import escape
 
 from playground.commands.console import console
+from playground.commands.files import OutFile
 from playground.commands.predict import Place
 from playground.commands.target import Setting
 from playground.fetching.policy import FetchPolicy
@@ -26,7 +27,7 @@ from playground.sources import open_source
 @click.option("--zoom", type=Setting("ZOOM_LEVEL"), metavar="Z", help="The zoom at which it will be used.")
 @click.option("--at", type=Place(), help="Look at this place, degrees.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw the sample and its neighbours.")
+@click.option("--picture", type=OutFile(), metavar="FILE", help="Draw the sample and its neighbours.")
 def inspect(source: str, zoom: int | None, at: tuple[float, float] | None, as_json: bool, picture: Path | None) -> None:
     """Say what a tile source holds, and what may be wrong with it.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -94,7 +95,10 @@ class Target:
     settings: ServiceSettings | None = None
 
     def running_settings(self) -> RunningSettings:
-        """The settings that the service will run with, checked; the environment's where this does not say otherwise."""
+        """The settings that the service will run with, checked; the environment's where this does not say otherwise.
+
+        Tiles in a file of this folder, or else of the project's.
+        """
         with tempfile.TemporaryDirectory() as scratch:
             config = self.context / "app.yaml" if self.context else None
             if self.settings is not None:
@@ -102,7 +106,16 @@ class Target:
                 from playground.wrap.render import render_runtime  # noqa: PLC0415 - only for a service.yaml
 
                 config.write_bytes(render_runtime(self.settings)["app.yaml"])
-            return load_running(config, {**os.environ, **self.environ})
+            settings = load_running(config, {**os.environ, **self.environ})
+        if settings.tiles is None or path_from(Path.cwd(), settings.tiles) != settings.tiles:
+            return settings
+        return dataclasses.replace(settings, tiles=path_from(self.project, settings.tiles))
+
+
+def path_from(folder: Path, tiles: str) -> str:
+    """The string of a tile source; a path that leads somewhere from ``folder`` becomes absolute."""
+    leads = not re.match(r"\w+:", tiles) and (folder / tiles.partition("{")[0]).exists()
+    return str(folder / tiles) if leads else tiles
 
 
 def find_target(path: Path | None, predictor: str | None, options: dict[str, Any]) -> Target:
