@@ -73,7 +73,9 @@ def _predict(target: Target, what: str | None, at: tuple[float, float] | None) -
     )
     # What the predictor prints is words, for people.
     logging.basicConfig(stream=sys.stderr, level=logging.CRITICAL, format="%(message)s")  # GDAL's become our errors
-    logging.getLogger("playground.predictor.output").setLevel(logging.INFO)
+    logging.getLogger("playground").setLevel(logging.INFO)
+    told_below = "the predictor could not be loaded"
+    logging.getLogger("playground.predictor.supervisor").addFilter(lambda record: told_below not in record.getMessage())
     engine = open_engine(settings)
     predictor = ProcessPredictor(spec, limits_of(settings))
     pipeline = Pipeline(settings, lambda tile: format_prediction(predictor.predict(tile)), engine)
