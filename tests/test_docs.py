@@ -47,6 +47,15 @@ def test_every_setting_is_in_its_table(request: pytest.FixtureRequest) -> None:
     check_page(request, "settings.md", text)
 
 
+def test_every_module_is_on_the_maintainers_map() -> None:
+    named = set(re.findall(r"\w+", (DOCS / "maintainer.md").read_text()))
+    one_file_a_kind = {"sources", "formats", "commands", "checks", "guard", "fields", "inside"}
+    root = DOCS.parent
+    modules = [*root.glob("playground/**/*.py"), *root.glob("app/**/*.py")]
+    unnamed = [path for path in modules if path.stem not in named and path.stem != "__init__"]
+    assert [str(path.relative_to(root)) for path in unnamed if path.parent.name not in one_file_a_kind] == []
+
+
 def check_page(request: pytest.FixtureRequest, name: str, text: str) -> None:
     path = DOCS / name
     if request.config.getoption("--update-golden"):
