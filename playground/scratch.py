@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import IO
 
 LOCK = "held"
+RUN = "playground-run-"
+"""Prefix of folders with journals that nobody goes on with."""
 
 
 def make(prefix: str, parent: str | None = None) -> tuple[Path, IO[str]]:

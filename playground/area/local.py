@@ -29,8 +29,6 @@ from playground.settings import RunningSettings, load_arguments
 from playground.settings.kinds import Whole, is_dotted_name, is_python_name
 from playground.sources import SourceInfo, open_source
 
-SCRATCH = "playground-run-"
-"""Of folders with journals that nobody goes on with."""
 MOST_WORKERS = Whole(1, 1024)
 """Predictor processes of one run, or tiles that a service is asked for at once."""
 
@@ -182,8 +180,8 @@ def run(
         return AreaRun(plan, make, Path(journal), resume=resume)
     if resume:
         raise RunError("there is no journal to resume", "give journal=, both times")
-    scratch.sweep(SCRATCH)
-    made, lock = scratch.make(SCRATCH)
+    scratch.sweep(scratch.RUN)
+    made, lock = scratch.make(scratch.RUN)
     done = AreaRun(plan, make, made / "journal", scratch=True)
     weakref.finalize(done, lock.close)
     return done

@@ -12,7 +12,6 @@ import click
 from rich.markup import escape
 
 from playground import scratch
-from playground.area.local import SCRATCH
 from playground.area.outputs import STDOUT
 from playground.commands.console import console
 from playground.errors import RunError
@@ -87,7 +86,7 @@ def journal_of(journal: Path | None, outs: Sequence[str], resume: bool | None) -
     if journal is None and not files:
         if resume:
             raise RunError("there is no journal to resume", "give --out FILE, or --journal FILE, both times")
-        with scratch.folder(SCRATCH) as folder:
+        with scratch.folder(scratch.RUN) as folder:
             yield folder / "journal", False
         return
     path = journal or Path(f"{files[0]}.journal")
