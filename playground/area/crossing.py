@@ -8,7 +8,7 @@ import mercantile
 import numpy as np
 import shapely
 
-from playground.area.clipping import clipped
+from playground.area.clipping import clipped, clipped_once
 from playground.area.edges import Edges
 from playground.area.found import BoolArray, Found
 from playground.area.parts import Part, are_boxes
@@ -36,13 +36,20 @@ def parts_of(
         margin: units of padding on each side.
     """
     bounds, images = found.bounds, found.images
-    shapes, features = found.shapes(chosen), np.flatnonzero(chosen)
-    own = clipped(shapes, found.areal[features])
-    there = ~shapely.is_empty(own)
-    for feature in features[~there].tolist():
-        yield int(images[feature]), None
-    shapes, features, own = shapes[there], features[there], own[there]
-    if not len(shapes):
+    rings, features = found.rings(chosen)
+    cut, done = clipped_once(rings, bounds[features])
+    rings, others = rings.take(done), chosen.copy()
+    others[features[done]] = False
+    features = np.concatenate((features[done], np.flatnonzero(others)))
+    shapes, own = found.shapes(others), np.empty(0, dtype=object)
+    if len(shapes):
+        own = clipped(shapes, found.areal[others])
+        there = ~shapely.is_empty(own)
+        for feature in features[len(rings) :][~there].tolist():
+            yield int(images[feature]), None
+        shapes, own = shapes[there], own[there]
+        features = np.delete(features, len(rings) + np.flatnonzero(~there))
+    if not len(features):
         return
     whole = np.all((bounds > -margin) & (bounds < UNITS + margin), axis=1)
     # A predictor that keeps to the core itself tells as little about beyond as one without padding.
@@ -50,12 +57,14 @@ def parts_of(
     tells = np.bincount(images[~beside], minlength=len(tiles)) > 0 if margin else np.zeros(len(tiles), bool)
     blind = [{*without, *_off_the_map(tile)} for tile, without in zip(tiles, missing, strict=True)]
     middles = np.floor((bounds[:, :2] + bounds[:, 2:]) / 2 / UNITS).astype(int)
-    boxes = are_boxes(shapes).tolist()
-    edges = Edges(shapes)
+    boxes = [*rings.are_boxes(bounds[features[: len(rings)]]).tolist(), *are_boxes(shapes).tolist()]
+    edges = Edges(rings, shapes)
     inner = edges.runs(-BESIDE)
     outer = edges.runs(BESIDE) if tells.any() else inner
-    own_texts, seen_texts = shapely.to_wkb(own).tolist(), shapely.to_wkb(shapes).tolist()
-    for number, feature in enumerate(features.tolist()):
+    own_texts = cut.texts() + shapely.to_wkb(own).tolist()
+    seen_texts = rings.texts() + shapely.to_wkb(shapes).tolist()
+    for number in np.argsort(features).tolist():
+        feature = int(features[number])
         image = int(images[feature])
         column, row = middles[feature].tolist()
         yield (

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import shapely
 
 from playground.area.parts import EAST, NORTH, SOUTH, WEST, Runs
+from playground.area.rings import Rings
 from playground.area.world import UNITS, Shapes
 from playground.geo import FloatArray
 
@@ -16,16 +17,24 @@ EDGES = (WEST, EAST, NORTH, SOUTH)
 class Edges:
     """The straight edges of polygons and lines, to be met by lines along a tile's edges."""
 
-    def __init__(self, shapes: Shapes) -> None:
-        self._count = len(shapes)
-        coords, paths, owners = _paths(shapes)
+    def __init__(self, rings: Rings, shapes: Shapes) -> None:
+        """Of polygons without holes, and of whatever else comes after these."""
+        count = len(rings)
+        self._count = count + len(shapes)
+        paths = owners = np.repeat(np.arange(count), rings.positions)
+        coords = rings.coords
+        # A line is met in points: they get a width to be met by.
+        self._areal = np.ones(self._count, dtype=bool)
+        if len(shapes):
+            more, there, whose = _paths(shapes)
+            coords = np.concatenate((coords, more))
+            paths, owners = np.concatenate((paths, there + count)), np.concatenate((owners, whose + count))
+            self._areal[count:] = shapely.get_dimensions(shapes) == 2
         same = np.flatnonzero(paths[1:] == paths[:-1])
         self._owners = owners[same]
         # By axis, where each begins and ends.
         self._from = [coords[same, axis] for axis in range(2)]
         self._to = [coords[same + 1, axis] for axis in range(2)]
-        # A line is met in points: they get a width to be met by.
-        self._areal = shapely.get_dimensions(shapes) == 2
 
     def runs(self, beside: float) -> list[tuple[Runs, Runs, Runs, Runs]]:
         """Where each shape covers lines along the four edges: (from, to) in units from the edge's beginning, in order.
