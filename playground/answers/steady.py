@@ -20,12 +20,14 @@ SAFE = 2.5
 def are_steady(table: Table, frame: Frame) -> BoolArray:
     """Whether each of some polygons certainly is valid as the answer writes it; sure only of rings on the frame's grid.
 
+    What is, turns on the map as it does in pixels, where y goes down.
+
     Args:
-        table: polygons without holes that are valid in pixels of the frame.
+        table: polygons that are valid in pixels of the frame; where some have holes, it is sure of none.
         frame: of a tile.
     """
     tile, step = frame.tile, frame.grid
-    if tile is None or step <= 0:
+    if tile is None or step <= 0 or len(table.positions) != len(table):
         return np.zeros(len(table), dtype=bool)
     starts = table.starts
     x, y = np.ascontiguousarray(table.coords[:, 0]), np.ascontiguousarray(table.coords[:, 1])
