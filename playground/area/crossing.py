@@ -56,29 +56,39 @@ def parts_of(
     beside = np.all((bounds >= 0) & (bounds <= UNITS), axis=1)
     tells = np.bincount(images[~beside], minlength=len(tiles)) > 0 if margin else np.zeros(len(tiles), bool)
     blind = [{*without, *_off_the_map(tile)} for tile, without in zip(tiles, missing, strict=True)]
-    middles = np.floor((bounds[:, :2] + bounds[:, 2:]) / 2 / UNITS).astype(int)
-    boxes = [*rings.are_boxes(bounds[features[: len(rings)]]).tolist(), *are_boxes(shapes).tolist()]
+    boxes = np.concatenate((rings.are_boxes(bounds[features[: len(rings)]]), are_boxes(shapes)))
+    for number in np.flatnonzero(boxes).tolist():
+        unseen = blind[images[features[number]]]
+        boxes[number] = not unseen or unseen.isdisjoint(_reached(bounds[features[number]]))
     edges = Edges(rings, shapes)
     inner = edges.runs(-BESIDE)
     outer = edges.runs(BESIDE) if tells.any() else inner
     own_texts = cut.texts() + shapely.to_wkb(own).tolist()
     seen_texts = rings.texts() + shapely.to_wkb(shapes).tolist()
+    of, properties = images[features], found.properties(features)
+    columns = (
+        of.tolist(),
+        found.indices[features].tolist(),
+        tells[of].tolist(),
+        np.floor((bounds[features, :2] + bounds[features, 2:]) / 2 / UNITS).astype(int).tolist(),
+        whole[features].tolist(),
+        boxes.tolist(),
+    )
+    rows = list(zip(*columns, strict=True))
     for number in np.argsort(features).tolist():
-        feature = int(features[number])
-        image = int(images[feature])
-        column, row = middles[feature].tolist()
+        image, index, told, (column, row), ends, box = rows[number]
         yield (
             image,
             Part(
-                int(found.indices[feature]),
+                index,
                 own_texts[number],
                 seen_texts[number],
                 inner[number],
-                outer[number] if tells[image] else None,
+                outer[number] if told else None,
                 (column, row),
-                bool(whole[feature]),
-                boxes[number] and (not blind[image] or blind[image].isdisjoint(_reached(bounds[feature]))),
-                found.properties(feature),
+                ends,
+                box,
+                properties[number],
             ),
         )
 

@@ -100,17 +100,21 @@ class Found:
         made = {text: _with_most(text, number) for text, number in dict(zip(texts, numbers, strict=True)).items()}
         for place, owner in enumerate(owners.tolist() if self._placed.names else ()):
             if owner in self._placed.names:
-                text = orjson.dumps(self.properties(int(features[place])))
+                text = orjson.dumps(self.properties(features[place : place + 1])[0])
                 texts[place] = text
                 made[text] = _with_most(text, numbers[place])
         return map(made.__getitem__, texts)
 
-    def properties(self, feature: int) -> dict[str, Any]:
-        """What is said about a feature."""
-        owner = int(self._placed.kept[feature])
-        properties: dict[str, Any] = orjson.loads(self._placed.properties[owner])
-        if owner in self._placed.names:  # the predictor's own number means something in its tile only
-            properties.setdefault("id", orjson.loads(self._placed.names[owner]))
+    def properties(self, features: IntArray) -> list[dict[str, Any]]:
+        """What is said about features; where the same is said of several, it is one dict."""
+        owners = self._placed.kept[features].tolist()
+        texts = list(map(self._placed.properties.__getitem__, owners))
+        read = {text: orjson.loads(text) for text in set(texts)}
+        properties = list(map(read.__getitem__, texts))
+        for place, owner in enumerate(owners if self._placed.names else ()):
+            if owner in self._placed.names:  # the predictor's own number means something in its tile only
+                properties[place] = dict(properties[place])
+                properties[place].setdefault("id", orjson.loads(self._placed.names[owner]))
         return properties
 
     def rings(self, chosen: BoolArray) -> tuple[Rings, IntArray]:
