@@ -36,7 +36,7 @@ def place_polygons(table: Table, frame: Frame, audit: Audit, teams: IntArray | N
     steady = are_steady(table, frame)
     same = frame.tile is None and np.array_equal(coords, table.coords)
     left_turning, sure = _turns(table, table.coords if same else coords, steady=bool(steady.all()))
-    valid = _are_valid(table, coords, steady)
+    valid = _are_valid(table.at(coords), steady)
     sound = valid & ~crossing & sure
     is_exterior = np.zeros(len(left_turning), dtype=bool)
     is_exterior[table.first_paths] = True
@@ -79,27 +79,28 @@ def _turned(table: Table, coords: FloatArray, wrong: BoolArray) -> FloatArray:
     return coords.take(np.where(np.repeat(wrong, table.positions), mirrored, flat), axis=0)
 
 
-def _are_valid(table: Table, coords: FloatArray, steady: BoolArray) -> BoolArray:
-    """Whether each geometry is valid with these coordinates: GEOS is asked for those that are not certainly so."""
-    if len(table.positions) != len(table):
-        return np.asarray(shapely.is_valid(polygons_of_table(table, coords)))
+def _are_valid(table: Table, steady: BoolArray) -> BoolArray:
+    """Whether each geometry is valid: GEOS is asked for those that are not certainly so.
+
+    Args:
+        steady: those that are.
+    """
     valid = steady
-    for look in (_simple, _valid):
-        doubtful = ~valid
+    for look, asked in ((_simple, table.single), (_valid, np.ones(len(table), dtype=bool))):
+        doubtful = asked & ~valid
         if doubtful.all():
-            valid = look(table, coords)
+            valid = look(table)
         elif doubtful.any():
-            chosen = np.compress(np.repeat(doubtful, table.positions), coords, axis=0)
-            valid[doubtful] = look(table.take(doubtful), chosen)
+            valid[doubtful] = look(table.take(doubtful))
     return valid
 
 
-def _simple(table: Table, coords: FloatArray) -> BoolArray:
-    return are_simple(coords, table.starts, table.positions)
+def _simple(table: Table) -> BoolArray:
+    return are_simple(table.coords, table.starts, table.positions)
 
 
-def _valid(table: Table, coords: FloatArray) -> BoolArray:
-    return np.asarray(shapely.is_valid(polygons_of_table(table, coords)))
+def _valid(table: Table) -> BoolArray:
+    return np.asarray(shapely.is_valid(polygons_of_table(table, table.coords)))
 
 
 def _turns(table: Table, coords: FloatArray, steady: bool) -> tuple[BoolArray, BoolArray]:

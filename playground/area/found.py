@@ -122,7 +122,7 @@ class Found:
         found, features = [], [np.empty(0, np.int64)]
         for table, places in self._taken(chosen):
             if table.kinds[0] in POLYGONS:
-                plain = table.are(("Polygon",)) & (np.bincount(table.path_geometry) == 1)
+                plain = table.are(("Polygon",)) & table.single
                 taken = table.take(plain)
                 found.append(Rings(taken.coords, taken.positions))
                 features.append(self._features[places[plain]])
