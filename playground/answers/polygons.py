@@ -85,7 +85,7 @@ def _are_valid(table: Table, steady: BoolArray) -> BoolArray:
     Args:
         steady: those that are.
     """
-    valid = steady
+    valid = steady.copy()
     for look, asked in ((_simple, table.single), (_valid, np.ones(len(table), dtype=bool))):
         doubtful = asked & ~valid
         if doubtful.all():
