@@ -170,7 +170,8 @@ def _mend(table: Table, frame: Frame, audit: Audit, broken: BoolArray | None) ->
         audit.repair("made_valid", table.owners[broken].tolist())
         shapes[broken] = valid_polygons(shapes[broken])
     # Collinear pixels enclose nothing, but may do so by a hair once projected.
-    shapes[shapely.area(shapes) <= TINY] = shapely.MultiPolygon()
+    if (flat := shapely.area(shapes) <= TINY).any():
+        shapes[flat] = shapely.MultiPolygon()
     shapes, across = _cut_at_antimeridian(shapes, frame)
     shapes, lost = _on_grid(shapes if frame.tile is None else shapely.transform(shapes, frame.place), frame)
     left = ~shapely.is_empty(shapes) & ~lost

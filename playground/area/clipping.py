@@ -56,10 +56,11 @@ def clipped_once(rings: Rings, bounds: FloatArray) -> tuple[Rings, BoolArray]:
         return rings.take(done), done
     cut, sure = outlines.take(alike).clipped()
     # What is rounded may cross itself.
-    doubtful = np.flatnonzero(sure & ~are_simple(cut.coords, cut.starts, cut.positions))
-    sure[doubtful] = shapely.is_valid(cut.shapes()[doubtful])
+    doubtful = sure & ~are_simple(cut.coords, cut.starts, cut.positions)
+    if doubtful.any():
+        sure[doubtful] = shapely.is_valid(cut.take(doubtful).shapes())
     done[some[sure]] = True
-    return cut if sure.all() else cut.take(sure), done
+    return cut.take(sure), done
 
 
 @dataclasses.dataclass

@@ -53,10 +53,13 @@ class Edges:
         # In the core's own stretch only: what lies beside the corners belongs to the next edge.
         kept = (highs > 0) & (lows < UNITS) & (highs > lows)
         lows, highs = np.maximum(lows, 0.0), np.minimum(highs, float(UNITS))
-        runs: list[Runs] = [[] for _ in range(4 * self._count)]
+        nothing: Runs = []
+        runs = [nothing] * (4 * self._count)
         for key, low, high in zip(whose[kept].tolist(), lows[kept].tolist(), highs[kept].tolist(), strict=True):
             found = runs[key]
-            if found and low <= found[-1][1]:
+            if found is nothing:
+                runs[key] = [(low, high)]
+            elif low <= found[-1][1]:
                 found[-1] = (found[-1][0], max(found[-1][1], high))
             else:
                 found.append((low, high))
