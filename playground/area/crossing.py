@@ -60,9 +60,7 @@ def parts_of(
     for number in np.flatnonzero(boxes).tolist():
         unseen = blind[images[features[number]]]
         boxes[number] = not unseen or unseen.isdisjoint(_reached(bounds[features[number]]))
-    edges = Edges(rings, shapes)
-    inner = edges.runs(-BESIDE)
-    outer = edges.runs(BESIDE) if tells.any() else inner
+    inner, outer = Edges(rings, shapes).runs(-BESIDE, BESIDE)
     own_texts = cut.texts() + shapely.to_wkb(own).tolist()
     seen_texts = rings.texts() + shapely.to_wkb(shapes).tolist()
     of, properties = images[features], found.properties(features)

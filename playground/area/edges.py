@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
+
 import numpy as np
 import numpy.typing as npt
 import shapely
@@ -36,11 +39,14 @@ class Edges:
         self._from = [coords[same, axis] for axis in range(2)]
         self._to = [coords[same + 1, axis] for axis in range(2)]
 
-    def runs(self, beside: float) -> list[tuple[Runs, Runs, Runs, Runs]]:
+    def runs(self, *beside: float) -> list[list[tuple[Runs, Runs, Runs, Runs]]]:
         """Where each shape covers lines along the four edges: (from, to) in units from the edge's beginning, in order.
 
         Args:
             beside: units from each edge to its line, outwards.
+
+        Returns:
+            For each of these distances, the runs of each shape.
         """
         keys, along = self._met(beside)
         order = np.lexsort((along, keys))
@@ -54,7 +60,8 @@ class Edges:
         kept = (highs > 0) & (lows < UNITS) & (highs > lows)
         lows, highs = np.maximum(lows, 0.0), np.minimum(highs, float(UNITS))
         nothing: Runs = []
-        runs = [nothing] * (4 * self._count)
+        lines = len(EDGES) * len(beside)
+        runs = [nothing] * (lines * self._count)
         for key, low, high in zip(whose[kept].tolist(), lows[kept].tolist(), highs[kept].tolist(), strict=True):
             found = runs[key]
             if found is nothing:
@@ -63,14 +70,14 @@ class Edges:
                 found[-1] = (found[-1][0], max(found[-1][1], high))
             else:
                 found.append((low, high))
-        west, east, north, south = (runs[edge * self._count : (edge + 1) * self._count] for edge in EDGES)
-        return list(zip(west, east, north, south, strict=True))
+        by_line = [runs[line * self._count : (line + 1) * self._count] for line in range(lines)]
+        return [list(zip(*by_line[line : line + len(EDGES)], strict=True)) for line in range(0, lines, len(EDGES))]
 
-    def _met(self, beside: float) -> tuple[npt.NDArray[np.int64], FloatArray]:
-        """(edge times shapes plus shape, units along the edge) of places where shapes meet the lines."""
+    def _met(self, beside: Sequence[float]) -> tuple[npt.NDArray[np.int64], FloatArray]:
+        """(line times shapes plus shape, units along the edge) of places where shapes meet the lines."""
         keys, along = [], []
-        for edge in EDGES:
-            at = UNITS + beside if edge in (EAST, SOUTH) else -beside
+        for line, (distance, edge) in enumerate(product(beside, EDGES)):
+            at = UNITS + distance if edge in (EAST, SOUTH) else -distance
             axis = 1 if edge in (WEST, EAST) else 0
             starts, ends = self._from[1 - axis], self._to[1 - axis]
             # An edge's one end counts, not the other: so a corner on the line is met once, or twice where both turn
@@ -79,7 +86,7 @@ class Edges:
             share = (at - starts[met]) / (ends[met] - starts[met])
             begin = self._from[axis][met]
             along.append(begin + share * (self._to[axis][met] - begin))
-            keys.append(self._owners[met] + edge * self._count)
+            keys.append(self._owners[met] + line * self._count)
         return np.concatenate(keys), np.concatenate(along)
 
 
