@@ -32,6 +32,8 @@ AHEAD = 64
 after them: those of the next batch wait for their turn then. Of a local source nothing is fetched ahead."""
 BATCH = 64
 """Tiles that are normalised and cut at once: what that costs a call is then shared."""
+PORTION = 16
+"""Tiles that are decoded and handed over at once: a column, so that there are the pixels of few at a time."""
 SOON = 0.2
 """Seconds that an outcome may wait for others."""
 
@@ -254,10 +256,10 @@ def _predicted(job: Job, image: TileImage, result: Any, seconds: float) -> Predi
 
 
 def _portions(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
-    """Jobs in parts of one column, or of several short ones: the pixels of few tiles are in memory at a time."""
+    """Jobs in parts of one column, or of several short ones."""
     start = 0
     for at in range(1, len(jobs) + 1):
-        if at == len(jobs) or at - start == BAND_ROWS or (jobs[at].x != jobs[at - 1].x and at - start > BAND_ROWS // 2):
+        if at == len(jobs) or at - start == PORTION or (jobs[at].x != jobs[at - 1].x and at - start > PORTION // 2):
             yield jobs[start:at]
             start = at
 
