@@ -1,8 +1,8 @@
 """Padded tiles: fetched together, shared, decoded no further than needed, joined.
 
 ``engine`` is the front door, ``encoded`` fetches and shares, ``image`` is what comes out. For one tile ``assembly``
-decodes nine and joins them, for many ``columns`` has them decoded into strips (``strips``, ``strip``), in ``memory``
-that is used again; ``parts`` decodes the part of a JPEG that padding touches, ``walk`` goes over areas.
+decodes nine and joins them, for many ``columns`` has them decoded into strips (``strips``, ``strip``); ``parts``
+decodes the part of a JPEG that padding touches, ``walk`` goes over areas.
 """
 
 from playground.tiles.engine import EngineStats, TileEngine

@@ -11,7 +11,6 @@ import mercantile
 import numpy as np
 
 from playground.imagery import Pixels
-from playground.tiles.memory import Memory
 
 ROWS = 16
 """Of tiles. Those above and below are there for their padding alone."""
@@ -75,11 +74,6 @@ class Strip:
     asked for no more is decoded. A set of parts is a number: row r has the bits 2r and 2r + 1. Each part is written
     once; whoever looks at pixels that are there may go on doing so.
 
-    Args:
-        name: where it is.
-        padding: pixels on each side.
-        memory: gives what its pixels are kept in.
-
     Attributes:
         there: parts whose pixels are in ``pixels``.
         missing: those without imagery.
@@ -89,7 +83,7 @@ class Strip:
         kind: of all tiles; None until the first is there.
     """
 
-    def __init__(self, name: StripName, padding: int, memory: Memory) -> None:
+    def __init__(self, name: StripName, padding: int) -> None:
         self.born = time.monotonic()
         self.there = self.missing = self.odd = 0
         self.outside = name.outside()
@@ -99,7 +93,6 @@ class Strip:
         self._edge = self.pixels  # the last columns of the tiles, which the strip in the east shows too
         self._sides = [0, 0]  # parts whose padding is there
         self._padding = padding
-        self._memory = memory
         self._starts: tuple[int, ...] = ()
 
     @property
@@ -120,7 +113,7 @@ class Strip:
         if not self.size:
             self.size, self.kind = size, kind_of(pixels, size)
             high, bands = ROWS * size + 2 * padding, pixels.shape[2]
-            self.pixels = self._memory.take((high, size + 2 * padding, bands), pixels.dtype)
+            self.pixels = np.empty((high, size + 2 * padding, bands), pixels.dtype)
             self._edge = np.empty((high, padding, bands), pixels.dtype)
             self._starts = starts_of(size, padding)
         upper = parts & 1 << 2 * row

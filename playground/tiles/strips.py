@@ -22,7 +22,6 @@ from playground.errors import ImageError
 from playground.fetching.tile import MAX_PIXELS
 from playground.imagery import Mask, Pixels
 from playground.mosaic import PLACES, Fill
-from playground.tiles.memory import Memory
 from playground.tiles.parts import Scratch, bands_of_jpeg, decode_rows
 from playground.tiles.strip import ROWS, WHOLE, WINDOW, Kind, Strip, StripName, kind_of
 
@@ -67,7 +66,6 @@ class Strips:
         self._fill: Fill = fill
         self._cache_pixels = cache_pixels
         self._strips: OrderedDict[StripName, Strip] = OrderedDict()
-        self._memory = Memory(KEPT)
         self._scratch = Scratch()
         self._last: tuple[bytes, Pixels] | None = None
         self._usual: Kind | None = None
@@ -127,7 +125,7 @@ class Strips:
     def _strip(self, name: StripName) -> Strip:
         strip = self._strips.get(name)
         if strip is None:
-            strip = self._strips[name] = Strip(name, self.padding, self._memory)
+            strip = self._strips[name] = Strip(name, self.padding)
         else:
             self._strips.move_to_end(name)
         return strip
