@@ -105,6 +105,7 @@ class Strips:
         """
         parts = name.shown(tiles)
         around = name.around()
+        self._forget(around)
         west, strip, east = strips = [self._strip(beside) for beside in around]
         for beside, left, each in zip(around, (None, west, strip), strips, strict=True):
             lacking = parts & ~each.known
@@ -119,9 +120,7 @@ class Strips:
         strip.join(east, parts)
         # At a coverage's border pictures with alpha may come first: the next strip is for those that were more.
         self._usual = self._other if strip.odd.bit_count() > strip.there.bit_count() else strip.kind or self._usual
-        views = [self._view(strips, name.row_of(tile)) for tile in tiles]
-        self._forget(around)
-        return views
+        return [self._view(strips, name.row_of(tile)) for tile in tiles]
 
     def _strip(self, name: StripName) -> Strip:
         strip = self._strips.get(name)
@@ -132,13 +131,12 @@ class Strips:
         return strip
 
     def _forget(self, current: Sequence[StripName]) -> None:
-        """Let go of the strips that were used longest ago."""
-        pixels = sum(strip.pixels.shape[0] * strip.pixels.shape[1] for strip in self._strips.values())
-        for name in list(self._strips):
-            if name in current or (len(self._strips) <= KEPT and pixels <= self._cache_pixels):
-                return
-            old = self._strips.pop(name)
-            pixels -= old.pixels.shape[0] * old.pixels.shape[1]
+        """Let go of the strips that were used longest ago, to make room for those of ``current`` that are new."""
+        others = [name for name in self._strips if name not in current]
+        largest = max((strip.pixels.shape[0] * strip.pixels.shape[1] for strip in self._strips.values()), default=0)
+        room = KEPT if largest * KEPT <= self._cache_pixels else 3
+        for name in others[: max(0, len(others) + len(set(current)) - room)]:
+            del self._strips[name]
 
     def _add(self, strip: Strip, row: int, parts: int, data: bytes | None) -> None:
         """Put in what is lacking of a row."""

@@ -31,7 +31,9 @@ AHEAD = 64
 """Requests to a tile server that are to be under way, also while a batch is decoded, predicted and cut and nobody looks
 after them: those of the next batch wait for their turn then. Of a local source nothing is fetched ahead."""
 BATCH = 64
-"""Tiles that are decoded, handed over, normalised and cut at once: what each of these costs a call is then shared."""
+"""Tiles that are normalised and cut at once: what that costs a call is then shared."""
+PORTION = 16
+"""Tiles that are decoded and handed over at once: a column, so that there are the pixels of few at a time."""
 SOON = 0.2
 """Seconds that an outcome may wait for others."""
 
@@ -58,12 +60,18 @@ class Begun(NamedTuple):
 
 @dataclasses.dataclass
 class Predicted:
-    """A tile that the predictor has seen, or why it has not."""
+    """A tile that the predictor has seen, or why it has not. Its pixels are not needed any more.
+
+    Attributes:
+        size: pixels along its side.
+        missing: neighbours without imagery.
+    """
 
     job: Job
-    image: TileImage | None
     features: list[Any]
     seconds: float
+    size: int = 0
+    missing: tuple[str, ...] = ()
     error: Exception | None = None
 
 
@@ -173,6 +181,9 @@ class TileWorker:
 
     def _ask(self, jobs: Sequence[Job]) -> list[Predicted]:
         """What the predictor says of tiles; never raises."""
+        return [predicted for portion in _portions(jobs) for predicted in self._ask_at_once(portion)]
+
+    def _ask_at_once(self, jobs: Sequence[Job]) -> list[Predicted]:
         began = time.monotonic()
         found: list[Predicted] = []
         try:
@@ -184,7 +195,7 @@ class TileWorker:
             results = zip(served, self._predictor.predict_several(served), strict=True)
             for job, image in zip(jobs, images, strict=True):
                 if not isinstance(image, TileImage):
-                    found.append(Predicted(job, None, [], fetched, image))
+                    found.append(Predicted(job, [], fetched, error=image))
                     continue
                 tile, result = next(results)
                 found.append(_predicted(job, image, result, fetched + tile.timing.get("predict", 0.0)))
@@ -192,7 +203,7 @@ class TileWorker:
         except Exception as error:  # noqa: BLE001 - tiles that trip us up must not end a run of a million
             if len(jobs) > 1:
                 return [each for job in jobs for each in self._ask([job])]
-            return [Predicted(jobs[0], None, [], time.monotonic() - began, error)]
+            return [Predicted(jobs[0], [], time.monotonic() - began, error=error)]
         return found
 
     def _finish(self, predicted: Sequence[Predicted]) -> list[Outcome]:
@@ -200,11 +211,10 @@ class TileWorker:
         outcomes = []
         sizes: dict[int, list[Predicted]] = {}
         for each in predicted:
-            if each.image is None:
-                assert each.error is not None
+            if each.error is not None:
                 outcomes.append(failed(each.job, each.error, each.seconds))
             else:
-                sizes.setdefault(each.image.size, []).append(each)
+                sizes.setdefault(each.size, []).append(each)
         for size, alike in sizes.items():
             outcomes += self._cut(size, alike)
         return outcomes
@@ -212,7 +222,7 @@ class TileWorker:
     def _cut(self, size: int, alike: Sequence[Predicted]) -> list[Outcome]:
         """The outcomes of tiles of one size: together, or one by one if that does not work."""
         padding = self._engine.padding
-        missing = [each.image.missing if each.image else () for each in alike]
+        missing = [each.missing for each in alike]
         try:
             tiles = [mercantile.Tile(each.job.x, each.job.y, self.zoom) for each in alike]
             given = [each.features for each in alike]
@@ -237,11 +247,21 @@ class TileWorker:
 
 def _predicted(job: Job, image: TileImage, result: Any, seconds: float) -> Predicted:
     if isinstance(result, Exception):
-        return Predicted(job, None, [], seconds, result)
+        return Predicted(job, [], seconds, error=result)
     try:
-        return Predicted(job, image, format_prediction(result)["prediction"]["features"], seconds)
+        features = format_prediction(result)["prediction"]["features"]
     except Exception as error:  # noqa: BLE001 - as above
-        return Predicted(job, None, [], seconds, error)
+        return Predicted(job, [], seconds, error=error)
+    return Predicted(job, features, seconds, image.size, image.missing)
+
+
+def _portions(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
+    """Jobs in parts of one column, or of several short ones."""
+    start = 0
+    for at in range(1, len(jobs) + 1):
+        if at == len(jobs) or at - start == PORTION or (jobs[at].x != jobs[at - 1].x and at - start > PORTION // 2):
+            yield jobs[start:at]
+            start = at
 
 
 class _Intake:
