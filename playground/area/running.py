@@ -188,15 +188,16 @@ class AreaRun:
         engine = self._make_engine(self.report.left)
         schedule = Schedule(self._jobs(), self.plan.tries, self.plan.pause)
         try:
+            engine.launch()
+            self._give(engine, schedule)
             engine.start()
             while not self._stopping and not schedule.over:
-                while (room := engine.room()) > 0 and (jobs := schedule.take(room)):
-                    engine.submit(jobs)
-                for outcome in self._collect(engine, schedule):
-                    self._note(outcome)
+                self._give(engine, schedule)  # first: what follows takes its time
                 if len(self._buffer) >= WRITE_ROWS or time.monotonic() - self._written >= WRITE_EVERY:
                     yield from self._swept(sweep)
                     self._observe(self)
+                for outcome in self._collect(engine, schedule):
+                    self._note(outcome)
             yield from self._swept(sweep)
         finally:
             engine.close()
@@ -207,6 +208,12 @@ class AreaRun:
         self._write(sweep)
         for batch in sweep.up_to(self._done.next, last=False):
             yield self._counted(batch)
+
+    @staticmethod
+    def _give(engine: Engine, schedule: Schedule) -> None:
+        """Give the engine as many jobs as it takes."""
+        while (room := engine.room()) > 0 and (jobs := schedule.take(room)):
+            engine.submit(jobs)
 
     @staticmethod
     def _collect(engine: Engine, schedule: Schedule) -> list[Outcome]:

@@ -94,14 +94,15 @@ def _work(pipe: Connection) -> None:
     try:
         try:
             worker = TileWorker(pickle.loads(pipe.recv_bytes()))  # noqa: S301 - from the process that started this one
-            worker.start()
+            ahead = worker.ahead(take)
+            worker.start(ahead)
         except PlaygroundError as error:
             pipe.send_bytes(b"E" + encode((error.message, error.hint)))
             return
         gc.freeze()
         gc.set_threshold(GARBAGE)
         pipe.send_bytes(b"R")
-        for outcomes in worker.work(take):
+        for outcomes in worker.work(ahead):
             pipe.send_bytes(b"O" + encode(outcomes))
     except (EOFError, OSError):
         pass  # nobody listens any more
