@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
+import os
 import pickle
 import socket
 import subprocess
@@ -33,6 +35,9 @@ AT_HAND = 192
 once."""
 AT_HAND_SECONDS = 0.5
 """More than it does in that time it need not have."""
+ROOM = 2**20
+"""Bytes of outcomes that a worker may tell while nobody listens, because what came is joined and written down: often
+two times what it tells at once. A socket has room for less than half of that."""
 DEATHS = 3
 """A worker that died so often without an outcome in between is not started again."""
 
@@ -43,6 +48,9 @@ _decode_outcomes = msgspec.msgpack.Decoder(list[Outcome]).decode
 class _Worker:
     process: Fork
     pipe: Connection
+    """Where its jobs go in."""
+    told: Connection
+    """Where its outcomes come out."""
     eager: bool
     """Takes jobs before its predictor is loaded."""
     jobs: dict[int, Job] = dataclasses.field(default_factory=dict)
@@ -97,6 +105,7 @@ class LocalEngine:
     def close(self) -> None:
         for worker in self._workers:
             worker.pipe.close()
+            worker.told.close()
         for worker in self._workers:
             try:
                 worker.process.wait(2)
@@ -112,12 +121,15 @@ class LocalEngine:
         if self._forks is None or self._forks.is_gone():
             self._forks = Forks(*self._source_module())
         ours, theirs = socket.socketpair()
-        with theirs:
-            process = self._forks.fork(theirs.fileno())
         pipe = Connection(ours.detach())
+        told, tells = os.pipe()
+        with theirs, contextlib.closing(Connection(tells, readable=False)):
+            with contextlib.suppress(OSError, AttributeError):  # it may be the user's share that is used up
+                fcntl.fcntl(tells, fcntl.F_SETPIPE_SZ, ROOM)
+            process = self._forks.fork(theirs.fileno(), tells)
         with contextlib.suppress(OSError):  # it is gone already; whoever reads is told
             pipe.send_bytes(pickle.dumps(self._spec))
-        return _Worker(process, pipe, eager)
+        return _Worker(process, pipe, Connection(told, writable=False), eager)
 
     def _source_module(self) -> list[str]:
         """Where the tile source lives."""
@@ -162,12 +174,12 @@ class LocalEngine:
             worker.pipe.send_bytes(msgspec.msgpack.encode(jobs))
 
     def _receive(self, seconds: float) -> None:
-        pipes = {worker.pipe: worker for worker in self._workers}
-        for pipe in wait(list(pipes), seconds):
-            worker = pipes[cast("Connection", pipe)]
+        workers = {worker.told: worker for worker in self._workers}
+        for told in wait(list(workers), seconds):
+            worker = workers[cast("Connection", told)]
             try:
-                while worker.pipe.poll():
-                    self._take(worker, worker.pipe.recv_bytes())
+                while worker.told.poll():
+                    self._take(worker, worker.told.recv_bytes())
             except (EOFError, OSError):
                 self._bury(worker)
 
@@ -207,6 +219,7 @@ class LocalEngine:
     def _end(worker: _Worker) -> int:
         """End a worker; how it ended."""
         worker.pipe.close()
+        worker.told.close()
         worker.process.kill()
         return worker.process.wait()
 

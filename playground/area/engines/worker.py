@@ -12,6 +12,7 @@ from typing import Any
 import mercantile
 
 from playground import answers
+from playground.area.cover import BAND_ROWS
 from playground.area.cutting import cut_answers
 from playground.area.engines.ahead import Ahead
 from playground.area.outcome import Job, Outcome, failed
@@ -136,7 +137,7 @@ class TileWorker:
                         asked = None
                     except StillWorkingError:
                         pass
-                if done and (len(done) >= BATCH or not (ahead or asked) or time.monotonic() >= due):
+                if done and (len(done) + BAND_ROWS > BATCH or not (ahead or asked) or time.monotonic() >= due):
                     if not quick and asked is None and (jobs := ahead.next(self._many())):
                         asked = pool.submit(self._ask, jobs)
                     yield self._finish(done)
