@@ -10,6 +10,7 @@ import os
 import pickle
 import signal
 import socket
+import sys
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -49,6 +50,8 @@ def main(descriptor: int, modules: Sequence[str] = ()) -> None:
         with socket.socket(fileno=jobs) as run:
             if not is_alone(run):
                 _work(Connection(run.detach()), Connection(outcomes, readable=False))
+                sys.stdout.flush()
+                os._exit(0)  # the run waits for it, and taking down all that is in memory takes long
 
 
 def _serve(control: socket.socket) -> tuple[int, int] | None:
