@@ -81,7 +81,7 @@ def _end_of(pid: int, seconds: float) -> int:
             return os.waitstatus_to_exitcode(status)
         if time.monotonic() >= until:
             return STILL_RUNNING
-        time.sleep(0.005)
+        time.sleep(0.001)
 
 
 def _work(run: Connection, told: Connection) -> None:
@@ -106,6 +106,7 @@ def _work(run: Connection, told: Connection) -> None:
             return
         gc.freeze()
         gc.set_threshold(GARBAGE)
+        gc.enable()
         told.send_bytes(b"R")
         for outcomes in worker.work(ahead):
             told.send_bytes(b"O" + encode(outcomes))
