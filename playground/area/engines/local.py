@@ -143,8 +143,9 @@ class LocalEngine:
         return sorted(needy, key=lambda worker: len(worker.jobs))
 
     def _within(self, seconds: float, most: int) -> int:
-        """Jobs that a worker does in some seconds, a column or more; as long as nobody knows, the most."""
-        return max(BAND_ROWS, min(most, int(seconds / self._pace))) if self._pace else most
+        """Jobs that a worker does in some seconds, a column or more; as long as nobody knows, a column."""
+        many = int(seconds / self._pace) if self._pace else 0
+        return max(int(BAND_ROWS), min(most, many))
 
     def _deal(self) -> None:
         """Give jobs that were submitted to the workers that need them."""
@@ -161,7 +162,8 @@ class LocalEngine:
     def _relieve(self) -> None:
         """Where all others have done their work, take that of those who still load their predictors."""
         late = [worker for worker in self._workers if worker.jobs and not worker.ready]
-        if late and not any(worker.jobs for worker in self._workers if worker.ready) and len(late) < len(self._workers):
+        ready = [worker for worker in self._workers if worker.ready]
+        if late and ready and not any(worker.jobs for worker in ready):
             for worker in late:
                 self._stock += worker.jobs.values()
                 self._end(worker)
