@@ -50,7 +50,8 @@ def main(descriptor: int, modules: Sequence[str] = ()) -> None:
         with socket.socket(fileno=jobs) as run:
             if not is_alone(run):
                 _work(Connection(run.detach()), Connection(outcomes, readable=False))
-                sys.stdout.flush()
+                if sys.stdout:
+                    sys.stdout.flush()
                 os._exit(0)  # the run waits for it, and taking down all that is in memory takes long
 
 
