@@ -86,8 +86,11 @@ class Shuffled:
         self._random = random.Random(seed)
         self._kept: list[Outcome] = []
 
-    def start(self) -> None:
+    def launch(self) -> None:
         """The worker has started."""
+
+    def start(self) -> None:
+        """And loaded its predictor."""
 
     def room(self) -> int:
         return max(0, 40 - len(self._kept))

@@ -183,18 +183,19 @@ class AreaRun:
         engine = self._make_engine(self.report.left)
         schedule = Schedule(self._jobs(), self.plan.tries, self.plan.pause)
         try:
+            engine.launch()
+            self._give(engine, schedule)
             engine.start()
             while not self._stopping and not schedule.over:
-                while (room := engine.room()) > 0 and (jobs := schedule.take(room)):
-                    engine.submit(jobs)
-                for outcome in self._collect(engine, schedule):
-                    self._note(outcome)
+                self._give(engine, schedule)  # first: what follows takes its time
                 # Soon nobody predicts beside it any more: what can be done by then is done.
                 ending = schedule.exhausted and schedule.under_way < 2 * WRITE_ROWS
                 many = len(self._buffer) >= (LAST_ROWS if ending else WRITE_ROWS)
                 if many or time.monotonic() - self._written >= WRITE_EVERY:
                     yield from self._swept(sweep, ending)
                     self._observe(self)
+                for outcome in self._collect(engine, schedule):
+                    self._note(outcome)
             yield from self._swept(sweep, False)
         finally:
             engine.close()
@@ -205,6 +206,12 @@ class AreaRun:
         self._write(sweep)
         for batch in sweep.up_to(self._done.next, last=False, soon=soon):
             yield self._counted(batch)
+
+    @staticmethod
+    def _give(engine: Engine, schedule: Schedule) -> None:
+        """Give the engine as many jobs as it takes."""
+        while (room := engine.room()) > 0 and (jobs := schedule.take(room)):
+            engine.submit(jobs)
 
     @staticmethod
     def _collect(engine: Engine, schedule: Schedule) -> list[Outcome]:

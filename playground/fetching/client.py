@@ -155,9 +155,11 @@ class Client:
         loop = Loop()
         breakers: dict[Host, Breaker] = {}
         new_breaker = partial(Breaker, self.policy.breaker_failures, self.policy.breaker_seconds)
-        import urllib.request  # noqa: PLC0415 - takes long, and files need no client
+        proxies: dict[str, str] = {}
+        if self.policy.use_proxy and any(name.lower().endswith("_proxy") for name in os.environ):
+            import urllib.request  # noqa: PLC0415 - takes long, and few need it
 
-        proxies = urllib.request.getproxies_environment() if self.policy.use_proxy else {}
+            proxies = urllib.request.getproxies_environment()
 
         def proxy_for(url: str) -> str:
             if not proxies:

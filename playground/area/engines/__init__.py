@@ -17,8 +17,15 @@ ENGINES = {
 class Engine(Protocol):
     """Takes jobs, gives outcomes in any order; an outcome for every job, whatever happens to it."""
 
+    def launch(self) -> None:
+        """Begin to get ready. From now on it takes jobs, which it sees to as soon as it is.
+
+        Raises:
+            PlaygroundError: it never will be.
+        """
+
     def start(self) -> None:
-        """Be ready for jobs.
+        """Wait until it is ready.
 
         Raises:
             PlaygroundError: it never will be.

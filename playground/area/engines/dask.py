@@ -102,7 +102,7 @@ class DaskEngine:
         self._told_none = False
         self._tile_seconds = 0.0
 
-    def start(self) -> None:
+    def launch(self) -> None:
         """Connect, and send what the workers need.
 
         Raises:
@@ -121,6 +121,9 @@ class DaskEngine:
                 warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
                 # A task, not scattered data: when the worker that holds it is lost it is made again.
                 self._shipment = client.submit(type(shipment), *shipment, key=f"playground-project-{self._run}")
+
+    def start(self) -> None:
+        """Its workers load the predictor with their first task."""
 
     def room(self) -> int:
         slots = self._count_slots()

@@ -1,8 +1,8 @@
 """Workers as forks of one process that has imported what they need: an import costs more than hundreds of tiles.
 
 That process has no threads of its own, so that it may fork. It lives in ``process.py`` and does what is asked of it
-through a socket: ``f`` and the descriptor of a worker's socket gives the worker's number, ``w`` with that number and
-milliseconds tells how the worker ended. Only then its number can go to another process.
+through a socket: ``f`` and a worker's descriptors gives the worker's number, ``w`` with that number and milliseconds
+tells how the worker ended. Only then its number can go to another process.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import sys
 from playground import blas
 
 START = """\
-import json, sys
+import gc, json, sys
+gc.disable()  # modules are kept, and looking for garbage takes a sixth of the time that importing them takes
 sys.path[:] = json.loads(sys.argv[1])
 from playground.area.engines.process import main
 main(int(sys.argv[2]), sys.argv[3:])
@@ -52,9 +53,9 @@ class Forks:
         """Whether it has ended, and another one is needed."""
         return self._process.poll() is not None
 
-    def fork(self, descriptor: int) -> Fork:
-        """A worker at the other end of this socket."""
-        return Fork(self, self._ask(REQUEST.pack(b"f", 0, 0), descriptor))
+    def fork(self, jobs: int, outcomes: int) -> Fork:
+        """A worker, with the other ends of what its jobs come through, and its outcomes go through."""
+        return Fork(self, self._ask(REQUEST.pack(b"f", 0, 0), jobs, outcomes))
 
     def ended(self, pid: int, seconds: float) -> int | None:
         """How a worker ended, as subprocess.Popen tells; None while it runs."""

@@ -10,6 +10,7 @@ import os
 import pickle
 import signal
 import socket
+import sys
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -45,15 +46,19 @@ def main(descriptor: int, modules: Sequence[str] = ()) -> None:
         worker = _serve(control)
     if worker is not None:
         die_with_parent()  # who loads a model does not listen
-        with socket.socket(fileno=worker) as run:
+        jobs, outcomes = worker
+        with socket.socket(fileno=jobs) as run:
             if not is_alone(run):
-                _work(Connection(run.detach()))
+                _work(Connection(run.detach()), Connection(outcomes, readable=False))
+                if sys.stdout:
+                    sys.stdout.flush()
+                os._exit(0)  # the run waits for it, and taking down all that is in memory takes long
 
 
-def _serve(control: socket.socket) -> int | None:
-    """Do what is asked for; in a fork, the descriptor of its socket."""
+def _serve(control: socket.socket) -> tuple[int, int] | None:
+    """Do what is asked for; in a fork, the descriptors that its jobs come through, and its outcomes go through."""
     while True:
-        request, descriptors, _, _ = socket.recv_fds(control, REQUEST.size, 1)
+        request, descriptors, _, _ = socket.recv_fds(control, REQUEST.size, 2)
         if not request:
             return None
         kind, pid, milliseconds = REQUEST.unpack(request)
@@ -62,8 +67,9 @@ def _serve(control: socket.socket) -> int | None:
         else:
             answer = os.fork()
             if answer == 0:
-                return descriptors[0]
-            os.close(descriptors[0])
+                return descriptors[0], descriptors[1]
+            for each in descriptors:
+                os.close(each)
         control.sendall(ANSWER.pack(answer))
 
 
@@ -76,33 +82,35 @@ def _end_of(pid: int, seconds: float) -> int:
             return os.waitstatus_to_exitcode(status)
         if time.monotonic() >= until:
             return STILL_RUNNING
-        time.sleep(0.005)
+        time.sleep(0.001)
 
 
-def _work(pipe: Connection) -> None:
-    """A worker: jobs come in, outcomes go out, until the other end is closed."""
+def _work(run: Connection, told: Connection) -> None:
+    """A worker: jobs come in, outcomes go out, until the other ends are closed."""
     encode, decode = msgspec.msgpack.encode, msgspec.msgpack.Decoder(list[Job]).decode
     jobs: deque[Job] = deque()
 
     def take(wait: bool) -> Job | None:
-        while not jobs and (wait or pipe.poll()):
-            jobs.extend(decode(pipe.recv_bytes()))
+        while not jobs and (wait or run.poll()):
+            jobs.extend(decode(run.recv_bytes()))
         return jobs.popleft() if jobs else None
 
     worker: TileWorker | None = None
     _keep_memory()
     try:
         try:
-            worker = TileWorker(pickle.loads(pipe.recv_bytes()))  # noqa: S301 - from the process that started this one
-            worker.start()
+            worker = TileWorker(pickle.loads(run.recv_bytes()))  # noqa: S301 - from the process that started this one
+            ahead = worker.ahead(take)
+            worker.start(ahead)
         except PlaygroundError as error:
-            pipe.send_bytes(b"E" + encode((error.message, error.hint)))
+            told.send_bytes(b"E" + encode((error.message, error.hint)))
             return
         gc.freeze()
         gc.set_threshold(GARBAGE)
-        pipe.send_bytes(b"R")
-        for outcomes in worker.work(take):
-            pipe.send_bytes(b"O" + encode(outcomes))
+        gc.enable()
+        told.send_bytes(b"R")
+        for outcomes in worker.work(ahead):
+            told.send_bytes(b"O" + encode(outcomes))
     except (EOFError, OSError):
         pass  # nobody listens any more
     finally:

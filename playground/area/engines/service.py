@@ -59,8 +59,11 @@ class ServiceEngine:
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=self._most))
 
-    def start(self) -> None:
+    def launch(self) -> None:
         """The service is there: ``describe_service`` has asked."""
+
+    def start(self) -> None:
+        """It is ready, too."""
 
     def room(self) -> int:
         return max(0, int(self._limit) - self._under_way)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillWorkingError
-from concurrent.futures import wait as wait_for
-from typing import Any, NamedTuple
+from typing import Any
 
 import mercantile
 
 from playground import answers
 from playground.area.cover import BAND_ROWS
 from playground.area.cutting import cut_answers
+from playground.area.engines.ahead import Ahead
 from playground.area.outcome import Job, Outcome, failed
 from playground.errors import PlaygroundError, PredictorNotReadyError, SettingsError
 from playground.pipeline import format_prediction, limits_of, open_engine
 from playground.predictor import PredictorSpec, ProcessPredictor
+from playground.predictor.state import LOADED
 from playground.served import let_go, tile_of_image
 from playground.settings import RunningSettings
 from playground.tiles import TileImage
@@ -27,15 +27,14 @@ from playground.tiles import TileImage
 QUICK = 0.005
 """Seconds a tile: with a predictor that takes less, a thread of its own costs more than what it overlaps. All cores
 are busy anyway, as there is a worker for each."""
-AHEAD = 64
-"""Requests to a tile server that are to be under way, also while a batch is decoded, predicted and cut and nobody looks
-after them: those of the next batch wait for their turn then. Of a local source nothing is fetched ahead."""
 BATCH = 64
 """Tiles that are normalised and cut at once: what that costs a call is then shared."""
 PORTION = 16
 """Tiles that are decoded and handed over at once: a column, so that there are the pixels of few at a time."""
 SOON = 0.2
 """Seconds that an outcome may wait for others."""
+GLANCE = 0.02
+"""Seconds between two looks for jobs, while the predictor is being loaded."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,13 +48,6 @@ class WorkerSpec:
 
     settings: RunningSettings
     predictor: PredictorSpec
-
-
-class Begun(NamedTuple):
-    """Jobs of one column, and what is being fetched for them."""
-
-    jobs: list[Job]
-    fetching: list[Future[Any]]
 
 
 @dataclasses.dataclass
@@ -95,14 +87,23 @@ class TileWorker:
         self._engine = engine
         self._predictor = ProcessPredictor(spec.predictor, limits_of(spec.settings))
 
-    def start(self) -> None:
+    def ahead(self, take: Callable[[bool], Job | None]) -> Ahead:
+        """Jobs that come one by one, see ``Ahead``; of a tile server, those to come are fetched."""
+        return Ahead(take, self._prefetch)
+
+    def start(self, ahead: Ahead | None = None) -> None:
         """Load the predictor.
+
+        Args:
+            ahead: jobs that come meanwhile.
 
         Raises:
             PredictorNotReadyError: it cannot be loaded.
         """
         self._predictor.start()
-        state = self._predictor.wait_ready(float("inf"))
+        while (state := self._predictor.wait_ready(float("inf") if ahead is None else GLANCE)).phase not in LOADED:
+            if ahead is not None:
+                ahead.fill(BATCH)
         if state.phase == "failed":
             raise PredictorNotReadyError(f"the predictor could not be loaded: {state.error}", state.traceback or "")
 
@@ -116,37 +117,24 @@ class TileWorker:
         Consecutive ones share what is decoded. Of a tile server, those to come are fetched ahead.
         """
         to_come = iter(jobs)
-        return self.work(lambda wait: next(to_come, None))
+        return self.work(self.ahead(lambda wait: next(to_come, None)))
 
-    def work(self, take: Callable[[bool], Job | None]) -> Iterator[list[Outcome]]:
-        """What becomes of tiles that come one by one.
-
-        Args:
-            take: the next job; None if there is none at hand, or, told to wait for one, if there will be no more.
-        """
-        intake = _Intake(take)
-        begun: deque[Begun] = deque()
-        fetching: list[Future[Any]] = []
+    def work(self, ahead: Ahead) -> Iterator[list[Outcome]]:
+        """What becomes of tiles that come one by one, until there are no more."""
         asked: Future[list[Predicted]] | None = None
         done: list[Predicted] = []
         due = 0.0
         with ThreadPoolExecutor(1, thread_name_prefix="predict") as pool:
             while True:
-                fetching = [future for future in fetching if not future.done()]
-                while len(begun) * BAND_ROWS < AHEAD + 2 * self._many() and len(fetching) < 2 * AHEAD:
-                    jobs = intake.column(not (begun or asked or done))
-                    if not jobs:
-                        break
-                    begun.append(Begun(jobs, self._prefetch(jobs)))
-                    fetching += begun[-1].fetching
-                if not (begun or asked or done):
+                ahead.fill(self._many(), wait=not (asked or done))
+                if not (ahead or asked or done):
                     return
                 due = due or time.monotonic() + SOON
                 quick = self._predictor.seconds() < QUICK
-                if begun and asked is None:
-                    jobs = _next(begun, self._many())
+                if ahead and asked is None:
+                    jobs = ahead.next(self._many())
                     if not jobs:
-                        wait_for(begun[0].fetching, SOON)
+                        ahead.wait(SOON)
                     elif quick:
                         done += self._ask(jobs)
                     else:
@@ -157,8 +145,8 @@ class TileWorker:
                         asked = None
                     except StillWorkingError:
                         pass
-                if done and (len(done) >= BATCH or not (begun or asked) or time.monotonic() >= due):
-                    if not quick and asked is None and (jobs := _next(begun, self._many())):
+                if done and (len(done) + BAND_ROWS > BATCH or not (ahead or asked) or time.monotonic() >= due):
+                    if not quick and asked is None and (jobs := ahead.next(self._many())):
                         asked = pool.submit(self._ask, jobs)
                     yield self._finish(done)
                     done, due = [], 0.0
@@ -262,54 +250,6 @@ def _portions(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
         if at == len(jobs) or at - start == PORTION or (jobs[at].x != jobs[at - 1].x and at - start > PORTION // 2):
             yield jobs[start:at]
             start = at
-
-
-class _Intake:
-    """Jobs as they come, those of a column together: what they show is then looked for, fetched and decoded once.
-
-    Args:
-        take: gives the next one, see ``TileWorker.work``.
-    """
-
-    def __init__(self, take: Callable[[bool], Job | None]) -> None:
-        self._take = take
-        self._held: Job | None = None
-
-    def column(self, wait: bool) -> list[Job]:
-        """The next jobs of one column; none if there are none at hand, or, told to wait, if there will be no more."""
-        first, self._held = self._held or self._take(wait), None
-        if first is None:
-            return []
-        jobs = [first]
-        while len(jobs) < BAND_ROWS and (job := self._take(False)) is not None:
-            if job.x != first.x:
-                self._held = job
-                break
-            jobs.append(job)
-        return jobs
-
-
-def _next(begun: deque[Begun], many: int) -> list[Job]:
-    """The first jobs whose tiles are there, so that one slow answer holds up few; none if there are none such.
-
-    Whole columns, unless there is no place for one: where a column is cut, tiles are decoded twice.
-    """
-    ready: list[Job] = []
-    later: list[Begun] = []
-    while begun and len(ready) < many:
-        jobs, fetching = begun.popleft()
-        if not all(future.done() for future in fetching):
-            later.append(Begun(jobs, fetching))
-            continue
-        room = many - len(ready)
-        if len(jobs) > room and ready:
-            later.append(Begun(jobs, []))
-            break
-        if len(jobs) > room:
-            later.append(Begun(jobs[room:], []))
-        ready += jobs[:room]
-    begun.extendleft(reversed(later))
-    return ready
 
 
 def repairs_of(report: dict[str, Any]) -> dict[str, int]:
