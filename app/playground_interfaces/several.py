@@ -16,6 +16,7 @@ from functools import partial
 
 from .encoding import encoder, written
 from .loop import PartGoneError, decode_part, failure
+from .packing import Packed, counts
 from .telling import listed
 from .tile import Tile
 
@@ -128,28 +129,41 @@ class Several(object):
 
 
 class Told(object):
-    """The answers to a frame's tiles; most have the same head, which is told once."""
+    """The answers to a frame's tiles; most have the same head, which is told once.
+
+    What is packed of all tiles travels behind their blobs: how many rings the polygons have, how many positions the
+    rings have, and the positions.
+    """
 
     def __init__(self):
         self.heads, self.places = [], {}
         self.which, self.lengths, self.micros, self.blobs = [], [], [], []
+        self.polygons, self.rings, self.positions, self.numbers = [], [], [], []
         self.alone = {}
 
     def add(self, answer, part):
         head, encoded = answer
-        key = (head.get("kind"), head.get("type"), tuple(part.read)) if head["op"] == "result" else len(self.which)
+        form = None
+        if type(encoded) is Packed:
+            form, rings, positions, numbers, encoded = encoded
+            self.polygons.append(len(rings))
+            self.rings += rings
+            self.positions += positions
+            self.numbers.append(numbers)
+        key = (head.get("kind"), head.get("type"), form, tuple(part.read)) if head["op"] == "result" else len(self.which)
         place = self.places.get(key)
         if place is None:
             place = self.places[key] = len(self.heads)
-            self.heads.append(dict(head, read=part.read))
+            self.heads.append(dict(head, read=part.read, packed=form))
         self.which.append(place)
         self.lengths.append(len(encoded))
         self.blobs.append(encoded)
 
     def reply(self):
         """The head and the blobs of the answering frame."""
-        names = ("heads", "which", "lengths", "micros", "alone")
-        return dict([(name, getattr(self, name)) for name in names], op="several"), self.blobs
+        names = ("heads", "which", "lengths", "micros", "polygons", "alone")
+        blobs = self.blobs + [counts(self.rings), counts(self.positions)] + self.numbers
+        return dict([(name, getattr(self, name)) for name in names], op="several"), blobs
 
 
 class Parts(object):

@@ -22,6 +22,7 @@ import numpy as np
 from playground.errors import PlaygroundError
 from playground.predictor.session import Session, head_of, is_part, load_part
 from playground.predictor.turns import Answer
+from playground.predictor.unpacking import unpacked
 from playground_interfaces import Tile
 from playground_interfaces.several import INDEX, SINCE
 
@@ -188,10 +189,15 @@ class Frames:
                 wire.send({"op": "part-gone"})
             else:
                 self.session.give(reply, tiles, {})
+        heads = [reply["heads"][which] for which in reply["which"]]
+        forms = [head["packed"] for head in heads if head["packed"]]
+        polygons = iter(unpacked(forms, reply["polygons"], memoryview(blob)[sum(reply["lengths"]) :]))
         start = 0
-        for index, (which, length) in enumerate(zip(reply["which"], reply["lengths"], strict=True)):
+        for index, (head, length) in enumerate(zip(heads, reply["lengths"], strict=True)):
             end = start + length
-            told.answers.append(failures.get(index) or (reply["heads"][which], blob[start:end]))
+            if head["packed"]:
+                head = {**head, "polygons": next(polygons)}
+            told.answers.append(failures.get(index) or (head, blob[start:end]))
             start = end
         told.micros = reply["micros"]
         results = [which for which in reply["which"] if reply["heads"][which]["op"] == "result"]
