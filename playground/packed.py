@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -52,7 +53,7 @@ class Polygons:
         """The coordinates of one polygon as GeoJSON has them."""
         ends = self.position_ends[self.ring_ends[index] : self.ring_ends[index + 1] + 1]
         numbers = self.coords.astype(np.int64) if self.are_whole else self.coords
-        return [numbers[start:end].tolist() for start, end in zip(ends, ends[1:], strict=False)]
+        return [numbers[start:end].tolist() for start, end in pairwise(ends)]
 
 
 class Coordinates(msgspec.Struct, gc=False, eq=False):

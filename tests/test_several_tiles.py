@@ -16,8 +16,6 @@ import geojson
 import numpy as np
 import pytest
 from conftest import PREDICTORS, require
-from hypothesis import given
-from hypothesis import strategies as st
 from interpreters import interpreter
 
 from playground.errors import (
@@ -502,26 +500,3 @@ RESULTS["points and boxes"] = result_of([SQUARE])
 RESULTS["points and boxes"].add_point("p", (1.005, 2))
 RESULTS["points and boxes"].add_box("b", (1.005, 2, 3, 4))
 RESULTS["points and boxes"].add_result("old", SQUARE, np.float32(0.5))
-
-
-@pytest.mark.parametrize("name", RESULTS)
-def test_prediction_results_are_written_as_they_format_themselves(name):
-    def as_ever(result: Any) -> list[Any]:
-        return json.loads(telling.told(result)[1])
-
-    try:
-        expected = repr(as_ever(RESULTS[name]))
-    except Exception as error:  # noqa: BLE001
-        with pytest.raises(type(error)):
-            encoding.written(RESULTS[name], encoding.encoder())
-    else:
-        assert name not in ("rings", "arrays") or encoding.collection_text(RESULTS[name])
-        assert repr(json.loads(encoding.written(RESULTS[name], encoding.encoder())[1])) == expected
-
-
-@given(st.lists(st.tuples(st.floats(allow_nan=False, allow_infinity=False), st.integers() | st.floats(-999, 999))))
-def test_rings_are_rounded_as_ever(ring):
-    result = result_of([ring])
-    text = encoding.collection_text(result)
-    if text is not None:
-        assert repr(json.loads(text)) == repr(json.loads(telling.told(result)[1]))

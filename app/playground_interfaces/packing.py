@@ -1,4 +1,4 @@
-"""Polygons as packed numbers, where a tile's answer is nothing but plain ones: neither side writes or reads them as text.
+"""Polygons as packed numbers, where an answer is nothing but plain ones, so that neither side has to do with text.
 
 ``marshal`` writes an answer's positions, and what it writes is sent as it is: if every position is two floats, or two
 whole numbers, each takes the same room, and the server reads the numbers between the marks as one array. Anything else
@@ -41,7 +41,7 @@ def packed_features(features, encode):
     """
     try:
         geometries = [feature["geometry"] for feature in features]
-        kinds = set([feature["type"] for feature in features] + [geometry["type"] for geometry in geometries])
+        kinds = {feature["type"] for feature in features} | {geometry["type"] for geometry in geometries}
         if kinds != {"Feature", "Polygon"} or set(map(len, features)) != {3} or set(map(len, geometries)) != {2}:
             return None
         if not all(map(is_plain, set(map(type, features)) | set(map(type, geometries)))):
@@ -56,7 +56,7 @@ def packed_result(result, encode):
     """The same of a PredictionResult, as its ``format`` has them."""
     try:
         geometries = [each.geometry for each in result.list_results]
-        if set([geometry["type"] for geometry in geometries]) != {"Polygon"}:
+        if {geometry["type"] for geometry in geometries} != {"Polygon"}:
             return None
         polygons = [list(map(listed, geometry["coordinates"])) for geometry in geometries]
         found = packed(polygons, list(map(properties_of, result.list_results)), encode)

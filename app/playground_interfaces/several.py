@@ -150,7 +150,9 @@ class Told(object):
             self.rings += rings
             self.positions += positions
             self.numbers.append(numbers)
-        key = (head.get("kind"), head.get("type"), form, tuple(part.read)) if head["op"] == "result" else len(self.which)
+        key = len(self.which)
+        if head["op"] == "result":
+            key = (head["kind"], head.get("type"), form, tuple(part.read))
         place = self.places.get(key)
         if place is None:
             place = self.places[key] = len(self.heads)

@@ -192,12 +192,11 @@ class Frames:
         heads = [reply["heads"][which] for which in reply["which"]]
         forms = [head["packed"] for head in heads if head["packed"]]
         polygons = iter(unpacked(forms, reply["polygons"], memoryview(blob)[sum(reply["lengths"]) :]))
+        heads = [{**head, "polygons": next(polygons)} if head["packed"] else head for head in heads]
         start = 0
-        for index, (head, length) in enumerate(zip(heads, reply["lengths"], strict=True)):
+        for index, (answer, length) in enumerate(zip(heads, reply["lengths"], strict=True)):
             end = start + length
-            if head["packed"]:
-                head = {**head, "polygons": next(polygons)}
-            told.answers.append(failures.get(index) or (head, blob[start:end]))
+            told.answers.append(failures.get(index) or (answer, blob[start:end]))
             start = end
         told.micros = reply["micros"]
         results = [which for which in reply["which"] if reply["heads"][which]["op"] == "result"]

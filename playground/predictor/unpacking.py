@@ -20,7 +20,7 @@ WHOLES = np.dtype([(name, "<i4" if kind == "<f8" else kind) for name, kind in MA
 """A position as marshal writes it."""
 COUNT = np.dtype("=u4")
 HUNDREDTHS = 100.0
-LARGE = 1e12
+LARGE = 1e9
 """Up to it, a hundredth is so much more than what is between two floats that it is seen which hundredth is nearer."""
 NEAR = 0.001
 """Hundredths: so near to the middle between two it is looked up which is nearer."""
@@ -37,6 +37,8 @@ def unpacked(forms: Sequence[str], counts: Sequence[int], data: bytearray | memo
     Raises:
         ValueError: it is not what it should be.
     """
+    if min(counts, default=0) < 0:
+        raise ValueError(f"a negative count: {min(counts)}")
     rings, data = _counts(data, sum(counts))
     positions, data = _counts(data, int(rings.sum()))
     found: list[list[Coordinates]] = []
@@ -75,10 +77,11 @@ def _coords(rows: Any) -> FloatArray:
 
 def rounded(values: FloatArray) -> FloatArray:
     """Numbers as Python's ``round(value, 2)`` rounds each: by its exact decimals."""
-    hundredths = values * HUNDREDTHS
-    found: FloatArray = np.rint(hundredths) / HUNDREDTHS
-    apart = np.abs(np.abs(hundredths - np.floor(hundredths)) - 0.5)
-    unsure = ~((apart > NEAR) & (np.abs(values) < LARGE))
+    with np.errstate(over="ignore", invalid="ignore"):
+        hundredths = values * HUNDREDTHS
+        found: FloatArray = np.rint(hundredths) / HUNDREDTHS
+        apart = np.abs(hundredths - np.floor(hundredths) - 0.5)
+        unsure = ~((apart > NEAR) & (np.abs(values) < LARGE))
     if unsure.any():
         found[unsure] = [round(value, 2) for value in values[unsure].tolist()]
     return found
