@@ -34,6 +34,8 @@ def written(result, encode_features):
     head = {"op": "result", "kind": kind}
     if kind == "other":
         head["type"] = type(result).__name__
+    if not features:
+        return head, b"[]"
     return head, packed_features(features, encode_features) or encode_features(features)
 
 

@@ -231,8 +231,12 @@ class Frames:
         gathered: list[list[tuple[str, Any, int]]] = []
         size = HEADER
         for tile in tiles:
-            parts = [_sized(name, load_part(tile, name)) for name in eager if is_part(tile, name)]
-            needed = sum(-(-length // ALIGNED) * ALIGNED for _, _, length in parts)
+            parts, needed = [], 0
+            for name in eager:
+                if is_part(tile, name):
+                    value, length = _sized(load_part(tile, name))
+                    parts.append((name, value, length))
+                    needed += -(-length // ALIGNED) * ALIGNED
             if size + needed > LARGEST:
                 break
             gathered.append(parts)
@@ -275,12 +279,12 @@ class Frames:
         return False
 
 
-def _sized(name: str, value: Any) -> tuple[str, Any, int]:
-    """A part, what is to be written of it, and how many bytes that is."""
+def _sized(value: Any) -> tuple[Any, int]:
+    """What is to be written of a part, and how many bytes that is."""
     if isinstance(value, np.ndarray) and value.ndim > 1:
-        return name, value, value.nbytes
+        return value, value.nbytes
     view = memoryview(b"" if value is None else value).cast("B")
-    return name, view, len(view)
+    return view, len(view)
 
 
 def _described(name: str, length: int, *array: Any) -> dict[str, Any]:
