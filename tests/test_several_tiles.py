@@ -30,7 +30,7 @@ from playground.errors import (
 )
 from playground.predictor import InlinePredictor, OtherResult, PredictorSpec, ServedTile, several, shared
 from playground.predictor.several import Several
-from playground_interfaces import PredictionResult, Tile, encoding, telling
+from playground_interfaces import Tile, encoding, telling
 
 
 def named(*words: str) -> list[Tile]:
@@ -465,38 +465,3 @@ def test_a_circle_is_told_as_ever():
     for write in (encoding.encoder(), encoding.slowly):
         with pytest.raises(ValueError, match="Circular"):
             write(circle)
-
-
-def result_of(*geometries: Any, category: Any = "ship", **properties: Any) -> PredictionResult:
-    result = PredictionResult(None)
-    for geometry in geometries:
-        result.add_polygon(category, geometry[0] if geometry else [], geometry[1:], 0.87654, **properties)
-    return result
-
-
-class Formatting(PredictionResult):
-    def format(self):
-        return {"type": "FeatureCollection", "features": []}
-
-
-SQUARE = [(0, 0), (0, 8.005), [8.125, 8], (-0.001, 1e17)]
-RESULTS = {
-    "empty": result_of(),
-    "rings": result_of([SQUARE], [SQUARE, SQUARE[:3]], (tuple(SQUARE),), note="é"),
-    "arrays": result_of([np.array(SQUARE)], [np.array(SQUARE, np.float32)], [np.array([[1, 2], [3, 4]])], a=np.int8(1)),
-    "numpy numbers": result_of([[(np.float32(0.005), np.int64(3))] * 3]),
-    "others": result_of([[(True, "1.5"), (decimal.Decimal("1.005"), 2**70)]]),
-    "heights": result_of([[(1, 2, 3.555)]], [[(1,), (2, 3, 4)]], [[]], []),
-    "no numbers": result_of([[(math.nan, math.inf)]]),
-    "too large": result_of([[(10**400, 0)]]),
-    "no positions": result_of([[1, 2]]),
-    "sets": result_of([[{1, 2}]]),
-    "words": result_of([["ab"]]),
-    "marks": result_of([SQUARE], [SQUARE], category=encoding.PLACE),
-    "odd properties": result_of([SQUARE], seen={1}, when=datetime.date(2026, 1, 1)),
-    "subclass": Formatting(None),
-}
-RESULTS["points and boxes"] = result_of([SQUARE])
-RESULTS["points and boxes"].add_point("p", (1.005, 2))
-RESULTS["points and boxes"].add_box("b", (1.005, 2, 3, 4))
-RESULTS["points and boxes"].add_result("old", SQUARE, np.float32(0.5))
