@@ -68,6 +68,10 @@ class SettingsError(PlaygroundError):
         super().__init__(message, hint)
         self.problems = problems
 
+    def __str__(self) -> str:
+        """The message and every problem: what a traceback shows to those who call us from Python."""
+        return "\n  ".join((self.message, *(each for each in self.problems if each != self.message)))
+
 
 class GenerateError(PlaygroundError):
     """A build context cannot be written."""

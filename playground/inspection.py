@@ -91,8 +91,10 @@ def picture(source: TileSource, middle: str) -> Image.Image:
     page = Image.new("RGB", (3 * SHOWN, 3 * SHOWN), (128, 128, 128))
     darkest, brightest = 0.0, 255.0
     for step_x, step_y in sorted(itertools.product((-1, 0, 1), repeat=2), key=lambda step: step != (0, 0)):
-        tile = mercantile.Tile((place[0] + step_x) % 2**zoom, place[1] + step_y, zoom)
-        data = _fetch(source, tile) if 0 <= tile.y < 2**zoom else None
+        row = place[1] + step_y
+        if not 0 <= row < 2**zoom:
+            continue
+        data = _fetch(source, mercantile.Tile((place[0] + step_x) % 2**zoom, row, zoom))
         if data is None:
             continue
         pixels = imagery.decode(data)
@@ -132,9 +134,9 @@ def _rows_are_upside_down(source: TileSource, tile: mercantile.Tile) -> bool:
     last = 2**tile.z - 1
     straight, flipped = [], []
     for column, row in itertools.product(range(SPREAD), repeat=2):
-        pair = [mercantile.Tile((tile.x + column) % (last + 1), tile.y + row + step, tile.z) for step in (0, 1)]
-        if pair[1].y > last:
+        if tile.y + row + 1 > last:
             continue
+        pair = [mercantile.Tile((tile.x + column) % (last + 1), tile.y + row + step, tile.z) for step in (0, 1)]
         data = [_fetch(source, each) for each in pair]
         if data[0] is None or data[1] is None:
             continue

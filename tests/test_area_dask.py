@@ -51,7 +51,9 @@ class Cluster:
 
     def __init__(self, folder: Path, environ: dict[str, str]) -> None:
         self._folder = folder
-        self._environ = {**os.environ, **environ, "DASK_LOGGING__DISTRIBUTED": "error"}
+        # Killed workers leave their folders: here, where they go with the tests' own.
+        own = {"DASK_LOGGING__DISTRIBUTED": "error", "DASK_TEMPORARY_DIRECTORY": str(folder)}
+        self._environ = {**os.environ, **environ, **own}
         self._file = folder / "scheduler.json"
         self.workers: list[subprocess.Popen] = []
         options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--dashboard-address", "127.0.0.1:0"]

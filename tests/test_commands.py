@@ -87,14 +87,14 @@ def test_predict_a_tile_and_a_place(project, imagery_file):
         (["predict", "3/5/4", *BYTES, "--tiles", "x.mbtiles"], 2, "--tiles needs --zoom"),
         (["predict", "3/5/4", *BYTES, "--tiles", "x.mbtiles", "--zoom", "3"], 1, "x.mbtiles"),
         (["predict", "3/5/4", *BYTES, "--tiles", "ftp://x", "--zoom", "3"], 1, "names no tile source"),
-        (["predict", "3/5/4", *BYTES, "--zoom", "99"], 1, "from 0 to 30"),
+        (["predict", "3/5/4", *BYTES, "--zoom", "99"], 2, "from 0 to 30"),
         (["predict", "readers.py", "--predictor", "readers:Pilow"], 1, "readers has no Pilow; it has Array"),
         (["predict", "readers.py", *BYTES], 1, "not an image"),
         (["predict", "readers.py", *BYTES, "--python", "/no/python"], 1, "no Python at /no/python"),
         (["serve", *BYTES, "--port", "x"], 2, "not a valid integer"),
         (["serve", "service.yaml", *BYTES], 2, "a file or --predictor"),
         (["serve", "nowhere"], 2, "there is no nowhere"),
-        (["serve", *BYTES, "--workers", "0"], 1, "WORKERS"),
+        (["serve", *BYTES, "--workers", "0"], 2, "'--workers': found 0"),
         (["no-such-command"], 2, "No such command"),
     ],
 )
@@ -110,7 +110,7 @@ def test_what_is_wrong_is_said_without_a_traceback(arguments, status, words, mon
 
 def test_what_is_wrong_is_said_by_the_command(tmp_path):
     told = playground("predict", "3/5/4", *BYTES, "--zoom", "99", cwd=tmp_path)
-    assert (told.returncode, told.stdout) == (1, "")
+    assert (told.returncode, told.stdout) == (2, "")
     assert "from 0 to 30" in told.stderr
     assert "Traceback" not in told.stderr
 

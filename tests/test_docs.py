@@ -19,8 +19,10 @@ from playground.sources import SOURCES
 DOCS = Path(__file__).parents[1] / "docs"
 HEAD = """# Settings
 
-Those of a partner's service.yaml, then those that only the running service has. Each is also an environment variable of
-the running service, in capitals; the environment wins. Written from the code: `make test PYTEST_ARGS=--update-golden`.
+Those of a partner's service.yaml, then those that only the running service has. Each is also an environment variable,
+in capitals (`service`: `GAE_SERVICE`), of the running service and of `playground serve`, `run`, `predict` and
+`check`. It wins over files, and an option over it. From Python, `playground.area.run` takes them as arguments, in
+small letters. Written from the code: `make test PYTEST_ARGS=--update-golden`.
 """
 
 ERRORS_HEAD = """# Errors
@@ -43,6 +45,15 @@ def test_every_setting_is_in_its_table(request: pytest.FixtureRequest) -> None:
     running = [row for row in docs_table(RunningSettings) if row[0] not in known]
     text = f"{HEAD}\n## service.yaml\n\n{table(partner)}\n\n## The running service only\n\n{table(running)}\n"
     check_page(request, "settings.md", text)
+
+
+def test_every_module_is_on_the_maintainers_map() -> None:
+    named = set(re.findall(r"\w+", (DOCS / "maintainer.md").read_text()))
+    one_file_a_kind = {"sources", "formats", "commands", "checks", "guard", "fields", "inside"}
+    root = DOCS.parent
+    modules = [*root.glob("playground/**/*.py"), *root.glob("app/**/*.py")]
+    unnamed = [path for path in modules if path.stem not in named and path.stem != "__init__"]
+    assert [str(path.relative_to(root)) for path in unnamed if path.parent.name not in one_file_a_kind] == []
 
 
 def check_page(request: pytest.FixtureRequest, name: str, text: str) -> None:

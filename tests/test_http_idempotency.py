@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import os
 import signal
+import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -174,7 +175,7 @@ def test_it_can_be_switched_off_and_the_folder_goes_with_the_server(serve, house
     own = serve("world:Counts")
     own.wait_loaded()
     assert send(own, key=key).status_code == 200
-    folders = Path("/tmp").glob(f"playground-metrics-{own.process.pid}-*-answers")
+    folders = Path(tempfile.gettempdir()).glob(f"playground-metrics-{own.process.pid}-*-answers")
     (folder,) = [found for found in folders if found.stat().st_mtime >= began]  # another of that number was killed
     assert folder.stat().st_mode & 0o777 == 0o700
     own.stop()

@@ -2,71 +2,31 @@
 
 from __future__ import annotations
 
-import datetime
-import decimal
-import enum
-import json
-import math
 import threading
 import time
-from collections import OrderedDict
-from typing import Any, NamedTuple
+from typing import Any
 
-import geojson
-import numpy as np
 import pytest
 from conftest import PREDICTORS, require
 from interpreters import interpreter
+from sequences import count_frames, named, properties, words_of
 
 from playground.errors import (
-    PlaygroundError,
     PredictorBusyError,
     PredictorCrashedError,
     PredictorFailedError,
     PredictorNotReadyError,
     TilePoisonedError,
     TileRejectedError,
-    TileSourceError,
 )
-from playground.predictor import InlinePredictor, OtherResult, PredictorSpec, ServedTile, several, shared
+from playground.predictor import InlinePredictor, PredictorSpec, shared
 from playground.predictor.several import Several
-from playground_interfaces import Tile, encoding, telling
-
-
-def named(*words: str) -> list[Tile]:
-    return [ServedTile(f"{word} {number}") for number, word in enumerate(words)]
-
-
-def short(answer: Any) -> str:
-    """What an answer is, in a word."""
-    if isinstance(answer, PlaygroundError | OtherResult):
-        return type(answer).__name__.replace("Predictor", "").replace("Error", "")
-    return "fine"
-
-
-def words_of(answers: list[Any]) -> str:
-    return " ".join(map(short, answers))
-
-
-def properties(answer: Any) -> dict[str, Any]:
-    return answer["features"][0]["properties"]
+from playground_interfaces import Tile
 
 
 @pytest.fixture
-def frames(monkeypatch) -> list[int]:
-    """How many tiles each frame had, and how many of them were answered: (tiles, answers)."""
-    counted: list[tuple[int, int]] = []
-    predict = shared.Frames.predict
-
-    def counting(self, tiles, *args):
-        told = predict(self, tiles, *args)
-        counted.append((len(tiles), len(told.answers) if told else -1))
-        return told
-
-    monkeypatch.setattr(shared.Frames, "predict", counting)
-    for module in (shared, several):  # a busy machine makes no frame shorter
-        monkeypatch.setattr(module, "LONGEST", 60.0)
-    return counted
+def frames(monkeypatch) -> list[tuple[int, int]]:
+    return count_frames(monkeypatch)
 
 
 def test_every_tile_gets_its_own_answer_in_order(start_predictor, frames):
@@ -165,108 +125,6 @@ def test_prints_go_to_the_log(start_predictor, caplog):
     assert told == ["this is prints 1", "this is prints 2"]
 
 
-def pixels(number: int, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    """Read-only, and not in one piece, as the tile engine's are."""
-    whole = np.random.default_rng(number).integers(0, 255, (shape[0] + 9, shape[1] + 9, *shape[2:])).astype(dtype)
-    whole.flags.writeable = False
-    return whole[4:-5, 3:-6]
-
-
-def tile_of(words: str, number: int, shape: tuple[int, ...] = (40, 30, 3), dtype: str = "uint8", **given: Any) -> Tile:
-    array = pixels(number, shape, dtype)
-    parts = {
-        "load_array": lambda: array,
-        "load_image": lambda: bytearray(b"image %d" % number),
-        "load_valid": lambda: np.arange(shape[0] * shape[1]).reshape(shape[:2]) % (number + 2) > 0,
-    }
-    return ServedTile(words, **{**parts, **given})
-
-
-def seen(tile: Tile) -> dict[str, list]:
-    told: dict[str, list] = {}
-    for name in tile.url.split():
-        value = getattr(tile, name)
-        told[name] = (
-            [len(value), sum(value)] if name == "image" else [list(value.shape), str(value.dtype), int(value.sum())]
-        )
-    return told
-
-
-FORMS = [((304, 304, 3), "uint8"), ((40, 30, 1), "uint16"), ((17, 5, 4), "float32"), ((8, 9), "uint8")]
-
-
-@pytest.mark.parametrize("words", ["array", "image", "valid", "array image", "valid array image"])
-def test_the_partner_sees_each_tile_as_it_is(words, start_predictor, frames):
-    predictor = start_predictor("sequence:Reads")
-    for shape, dtype in FORMS:
-        tiles = [tile_of(words, number, shape, dtype) for number in range(6)]
-        for _ in range(2):
-            answers = predictor.predict_several(tiles)
-            assert [properties(answer) for answer in answers] == [
-                {**seen(tile), "category": "found", "score": 1.0} for tile in tiles
-            ]
-    assert frames[0] == (5, 5)
-
-
-def test_parts_that_did_not_come_along_are_asked_for(start_predictor, frames):
-    predictor = start_predictor("sequence:Reads")
-    words = ["array", "array", "image", "array valid", "image valid", "array", "array"]
-    tiles = [tile_of(word, number, FORMS[number % 3][0]) for number, word in enumerate(words)]
-    for _ in range(2):
-        assert [properties(answer) for answer in predictor.predict_several(tiles)] == [
-            {**seen(tile), "category": "found", "score": 1.0} for tile in tiles
-        ]
-    assert frames == [(6, 6), (7, 7)]
-
-
-def test_a_part_that_cannot_be_made_is_its_own_tiles_error(start_predictor, frames):
-    def broken():
-        raise TileSourceError("1/0/0: truncated")
-
-    def odd():
-        raise OSError("unheard of")
-
-    predictor = start_predictor("sequence:Reads")
-    for words, name in (("array", "load_array"), ("array valid", "load_valid")):
-        tiles = [tile_of("array", number) for number in range(6)]
-        tiles[2] = tile_of(words, 2, **{name: broken})
-        tiles[4] = tile_of(words, 4, **{name: odd})
-        answers = predictor.predict_several(tiles)
-        assert words_of([answers[n] for n in (0, 1, 3, 5)]) == "fine fine fine fine"
-        assert isinstance(answers[2], TileSourceError)
-        assert isinstance(answers[4], OSError)
-    assert predictor.state().restarts == 0
-
-
-@pytest.mark.parametrize("name", ["Keeps", "KeepsViews"])
-def test_what_the_partner_keeps_stays_as_it_is(name, start_predictor):
-    """The next tiles are written to the same memory, and the memory of arrays is used again: not of these."""
-    predictor = start_predictor(f"sequence:{name}")
-    for _ in range(3):
-        tiles = [tile_of("keep", number) for number in range(20)]
-        for tile, answer in zip(tiles, predictor.predict_several(tiles), strict=True):
-            assert properties(answer)["mean"] == pytest.approx(tile.array.mean())
-            assert properties(answer)["same"]
-
-
-def test_what_came_along_can_be_read_later(start_predictor):
-    predictor = start_predictor("sequence:ReadsLater")
-    tiles = [tile_of(word, number) for number, word in enumerate(["now", "now", "later", "now", "now", "later", "now"])]
-    predictor.predict_several(tiles[:2])
-    means = [properties(answer)["means"] for answer in predictor.predict_several(tiles)]
-    of = [pytest.approx(float(tile.array.mean())) for tile in tiles]
-    assert means == [[of[0]], [of[1]], [], [of[2], of[3]], [of[4]], [], [of[5], of[6]]]
-
-
-def test_every_python_without_packages(python, start_predictor, frames):
-    predictor = start_predictor("sequence:Reads", python)
-    tiles = [tile_of("image", number) for number in range(4)] + [tile_of("array", 4)]
-    answers = predictor.predict_several(tiles)
-    assert [properties(answer)["image"] for answer in answers[:4]] == [seen(tile)["image"] for tile in tiles[:4]]
-    assert "needs numpy" in str(answers[4]) or short(answers[4]) == "fine"
-    assert frames == [(4, 4)]
-
-
 @pytest.mark.parametrize("version", ["3.6", "3.13"])
 def test_crashes_and_hangs_in_old_and_new_pythons(version, start_predictor):
     python = interpreter(version)
@@ -274,30 +132,6 @@ def test_crashes_and_hangs_in_old_and_new_pythons(version, start_predictor):
     predictor = start_predictor("sequence:Obeys", str(python), predict_seconds=1.0)
     answers = predictor.predict_several(named("fine", "fine", "segfaults", "fine", "hangs", "raises", "fine"))
     assert words_of(answers) == "fine fine Crashed fine Timeout Failed fine"
-
-
-def test_a_process_that_cannot_share_memory_is_asked_one_by_one(start_predictor, monkeypatch, caplog):
-    def refuse(*args: Any) -> int:
-        raise OSError("no such thing here")
-
-    monkeypatch.setattr("os.memfd_create", refuse)
-    predictor = start_predictor("sequence:Reads")
-    tiles = [tile_of("array", number) for number in range(5)]
-    assert [properties(answer)["array"] for answer in predictor.predict_several(tiles)] == [
-        seen(tile)["array"] for tile in tiles
-    ]
-    assert "no such thing here" in caplog.text
-
-
-def test_tiles_beyond_the_memorys_size_go_through_the_socket(start_predictor, monkeypatch, frames):
-    monkeypatch.setattr(shared, "LARGEST", 400_000)
-    predictor = start_predictor("sequence:Reads")
-    sizes = [(9, 9, 3), (304, 304, 3), (50, 50, 3), (999, 999, 3), (304, 304, 3), (304, 304, 3), (9, 9, 3)]
-    tiles = [tile_of("array", number, size) for number, size in enumerate(sizes)]
-    assert [properties(answer)["array"] for answer in predictor.predict_several(tiles)] == [
-        seen(tile)["array"] for tile in tiles
-    ]
-    assert [answers for _, answers in frames] == [2, -1, 1, 2]
 
 
 def test_a_process_is_replaced_when_its_share_is_done(start_predictor):
@@ -388,80 +222,3 @@ def test_an_end_between_two_tiles_is_nobodys_fault_once():
         several.take(shared.Told(error=error))
     assert several.next(16) == tiles[1:]
     assert several.answers == [error, None]
-
-
-class Colour(enum.Enum):
-    RED = "red"
-
-
-class Number(enum.IntEnum):
-    ONE = 1
-
-
-class Both(str, enum.Enum):
-    A = "a"
-
-
-class Named(NamedTuple):
-    x: float
-    y: float
-
-
-class Shouting(str):
-    def __str__(self) -> str:
-        return self.upper()
-
-
-class Hiding(dict):
-    def items(self):
-        return [("shown", 1)]
-
-
-VALUES: list[Any] = [
-    [1, -1, 2**53 + 1, 2**63, 2**64, -(2**70), 10**30, True, None],
-    [1.5, -0.0, 1e16, 1e-7, 1e22, 5e-324, 1.7976931348623157e308, 0.1 + 0.2],
-    [math.nan, 1.0],
-    [math.inf, -math.inf],
-    ["é ☃ \U0001f600", "\ud800", '"\\/\b\n\x00\x7f', "null", ""],
-    [(1, 2), Named(1, 2), {"a": (1,)}, [], {}, ()],
-    [np.float64(1.5), np.float32(0.1), np.float16(0.1), np.int64(7), np.uint8(200), np.bool_(True)],
-    [np.float64("nan"), np.longdouble(1.25), np.str_("s"), np.bytes_(b"b"), np.datetime64("2026-01-01")],
-    [np.arange(6).reshape(2, 3), np.array([0.1], np.float32), np.array([Colour.RED], object), np.array(["a"])],
-    [Colour.RED, Number.ONE, Both.A, Shouting("quiet"), b"bytes", bytearray(b"b"), {1}, frozenset([2])],
-    [datetime.date(2026, 1, 1), datetime.datetime(2026, 1, 1, 12), decimal.Decimal("1.50"), 1 + 2j],
-    [{1: "a", None: "b", 1.5: "d"}, {True: "c"}],
-    [{Shouting("k"): 1}, {Both.A: 2}],
-    [OrderedDict(b=1, a=2), Hiding(hidden=1)],
-    [geojson.Point((1.0, 2.0)), geojson.Feature(geometry=geojson.Point((1.0, 2.0)), properties={"a": None})],
-    [object],
-]
-
-
-@pytest.mark.parametrize("number", range(len(VALUES)))
-def test_features_are_written_as_the_standard_library_writes_them(number):
-    encode = encoding.encoder()
-    assert encode is not encoding.slowly
-    for value in [*VALUES[number], VALUES[number]]:
-        features = [
-            {"type": "Feature", "geometry": {"type": "Point", "coordinates": value}, "properties": {}},
-            {"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 2.5]}, "properties": {"p": value}},
-            geojson.Feature(geometry=geojson.Point((1, 2)), properties={"p": value}),
-        ]
-        for each in ([feature] for feature in features):
-            try:
-                expected = telling.encode(each)
-            except Exception as error:  # noqa: BLE001
-                for write in (encode, encoding.slowly):
-                    with pytest.raises(type(error)):
-                        write(each)
-                continue
-            for write in (encode, encoding.slowly):
-                assert repr(json.loads(write(each))) == repr(json.loads(expected))
-
-
-def test_a_circle_is_told_as_ever():
-    circle: list[Any] = []
-    circle.append(circle)
-    for write in (encoding.encoder(), encoding.slowly):
-        with pytest.raises(ValueError, match="Circular"):
-            write(circle)

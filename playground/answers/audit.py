@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -66,29 +66,29 @@ class Audit:
             kept: those that are in the answers, in order.
         """
         ends = np.cumsum(counts)
-        left = np.diff(np.searchsorted(kept, ends), prepend=0).tolist()
+        borders = [0, *np.searchsorted(kept, ends).tolist()]
         alone = self._apart(ends)
         reports = []
-        for image, (count, out, end) in enumerate(zip(counts, left, ends.tolist(), strict=True)):
-            if image in alone or out < count:
-                first = end - count
-                inside = kept[np.searchsorted(kept, first) : np.searchsorted(kept, end)] - first
-                reports.append(alone.get(image, Audit()).report(count, inside.tolist()))
+        for image, (count, end) in enumerate(zip(counts, ends.tolist(), strict=True)):
+            start, stop = borders[image : image + 2]
+            if image in alone or stop - start < count:
+                inside = (kept[start:stop] - (end - count)).tolist()
+                reports.append(alone.get(image, Audit()).report(count, inside))
             else:
                 reports.append({"features_in": count, "features_out": count, "repairs": {}, "dropped": {}})
         return reports
 
     def _apart(self, ends: IntArray) -> dict[int, Audit]:
         """Images of which anything was noted, and what; features known by their place in their own image."""
-        alone: dict[int, Audit] = {}
+        alone: defaultdict[int, Audit] = defaultdict(Audit)
         starts = [0, *ends.tolist()]
         for kind, owners in self._repaired.items():
             for owner in owners:
                 image = bisect_right(starts, owner, 1) - 1
-                alone.setdefault(image, Audit()).repair(kind, (owner - starts[image],))
+                alone[image].repair(kind, (owner - starts[image],))
         for owner, reason in self._lost.items():
             image = bisect_right(starts, owner, 1) - 1
-            alone.setdefault(image, Audit()).lose(reason, (owner - starts[image],))
+            alone[image].lose(reason, (owner - starts[image],))
         return alone
 
 

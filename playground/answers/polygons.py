@@ -18,6 +18,7 @@ from playground.geo import FloatArray
 
 TINY = 1e-6
 """Square pixels: a hundredth of what the finest rounding can tell from nothing."""
+EPSILON = float(np.finfo(np.float64).eps)
 ROUNDS = 3
 """Times that a polygon is put on the grid of its decimals before it is given up."""
 
@@ -32,8 +33,11 @@ def place_polygons(table: Table, frame: Frame, audit: Audit, teams: IntArray | N
     crossing = shift_into_world(table, frame, audit)
     coords = frame.round(frame.place(table.coords))
     # Validity counts where the client reads it: after projecting and rounding.
-    left_turning, sure = _turns(table, coords, frame)
-    sound = _are_valid(table, coords, frame) & ~crossing & sure
+    steady = are_steady(table, frame)
+    same = frame.tile is None and np.array_equal(coords, table.coords)
+    left_turning, sure = _turns(table, table.coords if same else coords, steady=bool(steady.all()))
+    valid = _are_valid(table.at(coords), steady)
+    sound = valid & ~crossing & sure
     is_exterior = np.zeros(len(left_turning), dtype=bool)
     is_exterior[table.first_paths] = True
     wrong = left_turning != is_exterior
@@ -42,10 +46,10 @@ def place_polygons(table: Table, frame: Frame, audit: Audit, teams: IntArray | N
     layer = Layer(table.at(coords), np.arange(len(table)))
     if sound.all():
         return [layer]
-    broken = np.flatnonzero(~sound)
-    layers = [Layer(layer.table.take(sound), layer.places[sound])] if len(broken) < len(table) else []
-    for rows in _teams(table, broken, frame, teams):
-        layers += [Layer(mended, rows[left]) for mended, left in _mend_all(_chosen(table, rows), frame, audit)]
+    layers = [Layer(layer.table.take(sound), layer.places[sound])] if sound.any() else []
+    for rows in _teams(table, np.flatnonzero(~sound), frame, teams):
+        chosen, broken = _chosen(table, rows), ~valid[rows] if same else None
+        layers += [Layer(mended, rows[left]) for mended, left in _mend_all(chosen, frame, audit, broken)]
     return layers
 
 
@@ -75,59 +79,73 @@ def _turned(table: Table, coords: FloatArray, wrong: BoolArray) -> FloatArray:
     return coords.take(np.where(np.repeat(wrong, table.positions), mirrored, flat), axis=0)
 
 
-def _are_valid(table: Table, coords: FloatArray, frame: Frame) -> BoolArray:
-    """Whether each geometry is valid with these coordinates: GEOS is asked for those that are not certainly so."""
-    if len(table.positions) != len(table):
-        return np.asarray(shapely.is_valid(polygons_of_table(table, coords)))
-    valid = are_steady(table, frame)
-    for look in (_simple, _valid):
-        doubtful = ~valid
+def _are_valid(table: Table, steady: BoolArray) -> BoolArray:
+    """Whether each geometry is valid: GEOS is asked for those that are not certainly so.
+
+    Args:
+        steady: those that are.
+    """
+    valid = steady.copy()
+    for look, asked in ((_simple, table.single), (_valid, np.ones(len(table), dtype=bool))):
+        doubtful = asked & ~valid
         if doubtful.all():
-            valid = look(table, coords)
+            valid = look(table)
         elif doubtful.any():
-            chosen = np.compress(np.repeat(doubtful, table.positions), coords, axis=0)
-            valid[doubtful] = look(table.take(doubtful), chosen)
+            valid[doubtful] = look(table.take(doubtful))
     return valid
 
 
-def _simple(table: Table, coords: FloatArray) -> BoolArray:
-    return are_simple(coords, table.starts, table.positions)
+def _simple(table: Table) -> BoolArray:
+    return are_simple(table.coords, table.starts, table.positions)
 
 
-def _valid(table: Table, coords: FloatArray) -> BoolArray:
-    return np.asarray(shapely.is_valid(polygons_of_table(table, coords)))
+def _valid(table: Table) -> BoolArray:
+    return np.asarray(shapely.is_valid(polygons_of_table(table, table.coords)))
 
 
-def _turns(table: Table, coords: FloatArray, frame: Frame) -> tuple[BoolArray, BoolArray]:
-    """Whether each ring turns left; and of each geometry whether that is sure, and its rings enclose some pixels."""
-    area, error = _areas(table, coords)
-    unsure = np.abs(area) <= error
-    same = frame.tile is None and np.array_equal(coords, table.coords)
-    pixels = area if same else _areas(table, table.coords)[0]
+def _turns(table: Table, coords: FloatArray, steady: bool) -> tuple[BoolArray, BoolArray]:
+    """Whether each ring turns left; and of each geometry whether that is sure, and its rings enclose some pixels.
+
+    Args:
+        steady: they all turn on the map as they do in pixels, where y goes down.
+    """
+    if steady:
+        pixels, unsure = _areas(table, table.coords)
+        left_turning = pixels < 0
+    else:
+        area, unsure = _areas(table, coords)
+        pixels = area if coords is table.coords else _areas(table, table.coords)[0]
+        left_turning = area > 0
     unsure |= np.abs(pixels) <= TINY
     if not unsure.any():
-        return area > 0, np.ones(len(table), dtype=bool)
+        return left_turning, np.ones(len(table), dtype=bool)
     sure: BoolArray = np.bincount(table.path_geometry[unsure], minlength=len(table)) == 0
-    return area > 0, sure
+    return left_turning, sure
 
 
-def _areas(table: Table, coords: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(signed area, bound of its rounding error) of each closed ring."""
-    starts = table.starts
-    x, y = (coords - np.repeat(coords[starts], table.positions, axis=0)).T
+def _areas(table: Table, coords: FloatArray) -> tuple[FloatArray, BoolArray]:
+    """(signed area, whether it may be but a rounding error) of each closed ring."""
+    starts, positions = table.starts, table.positions
+    x, y = np.ascontiguousarray(coords[:, 0]), np.ascontiguousarray(coords[:, 1])
+    x -= np.repeat(x[starts], positions)
+    y -= np.repeat(y[starts], positions)
     right, left = np.zeros(len(x)), np.zeros(len(x))
     # Nothing is added from ring to ring, as each one's last position is its first: zero here.
     np.multiply(x[:-1], y[1:], out=right[:-1])
     np.multiply(x[1:], y[:-1], out=left[:-1])
     area = np.add.reduceat(right - left, starts) / 2
-    error = np.add.reduceat(np.abs(right) + np.abs(left), starts) * table.positions * np.finfo(np.float64).eps
-    return area, error
+    # None of the products is more than this; nearly all rings are far larger.
+    most = max(x.max(), -x.min()) * max(y.max(), -y.min())
+    unsure = np.abs(area) <= 2.0 * most * positions * positions * EPSILON
+    if unsure.any():
+        unsure = np.abs(area) <= np.add.reduceat(np.abs(right) + np.abs(left), starts) * positions * EPSILON
+    return area, unsure
 
 
-def _mend_all(table: Table, frame: Frame, audit: Audit) -> list[Layer]:
+def _mend_all(table: Table, frame: Frame, audit: Audit, broken: BoolArray | None) -> list[Layer]:
     """The layers that mended polygons make."""
     try:
-        return _mend(table, frame, audit)
+        return _mend(table, frame, audit, broken)
     except shapely.errors.GEOSException:
         if len(table) == 1:
             audit.lose("unmendable", table.owners.tolist())
@@ -135,21 +153,27 @@ def _mend_all(table: Table, frame: Frame, audit: Audit) -> list[Layer]:
     return [
         Layer(mended, left + row)
         for row in range(len(table))
-        for mended, left in _mend_all(_chosen(table, np.array([row])), frame, audit)
+        for mended, left in _mend_all(_chosen(table, np.array([row])), frame, audit, None)
     ]
 
 
-def _mend(table: Table, frame: Frame, audit: Audit) -> list[Layer]:
-    """The same of polygons that are not valid as they are written, or lie across the antimeridian."""
+def _mend(table: Table, frame: Frame, audit: Audit, broken: BoolArray | None) -> list[Layer]:
+    """The same of polygons that are not valid as they are written, or lie across the antimeridian.
+
+    Args:
+        broken: which are not valid in pixels; None if that is not known.
+    """
     shapes = polygons_of_table(table, table.coords)
-    broken = ~shapely.is_valid(shapes)
+    if broken is None:
+        broken = ~shapely.is_valid(shapes)
     if broken.any():
         audit.repair("made_valid", table.owners[broken].tolist())
         shapes[broken] = valid_polygons(shapes[broken])
     # Collinear pixels enclose nothing, but may do so by a hair once projected.
-    shapes[shapely.area(shapes) <= TINY] = shapely.MultiPolygon()
+    if (flat := shapely.area(shapes) <= TINY).any():
+        shapes[flat] = shapely.MultiPolygon()
     shapes, across = _cut_at_antimeridian(shapes, frame)
-    shapes, lost = _on_grid(shapely.transform(shapes, frame.place), frame)
+    shapes, lost = _on_grid(shapes if frame.tile is None else shapely.transform(shapes, frame.place), frame)
     left = ~shapely.is_empty(shapes) & ~lost
     audit.lose("unmendable", table.owners[lost].tolist())
     audit.lose("degenerate", table.owners[~left & ~lost].tolist())

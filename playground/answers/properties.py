@@ -52,9 +52,14 @@ def describe(features: Sequence[Any], class_names: Mapping[str, str], audit: Aud
 
 
 def _describe_plainly(features: Sequence[Any], class_names: Mapping[str, str], audit: Audit) -> Described | None:
-    """The same, column by column, where all features have the same few properties and none needs repair; else None."""
+    """The same, column by column, where all features have the same few properties and none needs repair; else None.
+
+    What several share, one dict, is read once.
+    """
     try:
-        given = [feature["properties"] for feature in features]
+        told = [feature["properties"] for feature in features]
+        which = list(map(id, told))
+        given = list(dict(zip(which, told, strict=True)).values())
         (keys,) = set(map(tuple, given))
         key = "score" if "score" in keys else "confidence"
         others = [each for each in keys if each not in ("category", key)]
@@ -73,12 +78,17 @@ def _describe_plainly(features: Sequence[Any], class_names: Mapping[str, str], a
     if "" in names or len(labels) < len(others):
         return None
     if not class_names.keys().isdisjoint(names):
-        audit.repair("class_named", (owner for owner, category in enumerate(categories) if category in class_names))
+        audit.repair("class_named", (at for at, each in enumerate(told) if each["category"] in class_names))
     heads = {category: b'{"category":%b,"categories":[%b]' % (name, name) for category, name in names.items()}
     numbers = _plain_column(scores)
     template = b'%b,"confidence":%b,"score":%b' + b"".join(label + b"%b" for label in labels) + b"}"
     rows = zip(map(heads.__getitem__, categories), numbers, numbers, *columns, strict=True)
-    return Described(list(map(template.__mod__, rows)), confidences)
+    texts = list(map(template.__mod__, rows))
+    if len(given) == len(told):
+        return Described(texts, confidences)
+    place = {each: at for at, each in enumerate(dict.fromkeys(which))}
+    shared = list(map(place.__getitem__, which))
+    return Described(list(map(texts.__getitem__, shared)), confidences[shared])
 
 
 def _plain_column(values: list[Any]) -> list[bytes]:

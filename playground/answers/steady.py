@@ -20,13 +20,20 @@ SAFE = 2.5
 def are_steady(table: Table, frame: Frame) -> BoolArray:
     """Whether each of some polygons certainly is valid as the answer writes it; sure only of rings on the frame's grid.
 
+    What is, turns on the map as it does in pixels, where y goes down.
+
     Args:
-        table: polygons without holes that are valid in pixels of the frame.
+        table: polygons that are valid in pixels of the frame; it is sure of none that has holes.
         frame: of a tile.
     """
     tile, step = frame.tile, frame.grid
     if tile is None or step <= 0:
         return np.zeros(len(table), dtype=bool)
+    if not (single := table.single).all():
+        steady = np.zeros(len(table), dtype=bool)
+        if single.any():
+            steady[single] = are_steady(table.take(single), frame)
+        return steady
     starts = table.starts
     x, y = np.ascontiguousarray(table.coords[:, 0]), np.ascontiguousarray(table.coords[:, 1])
     edges = np.zeros(len(x))

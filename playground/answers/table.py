@@ -92,6 +92,13 @@ class Table:
         return self.part_geometry[self.path_part]
 
     @property
+    def single(self) -> BoolArray:
+        """Whether each geometry has one path only; none may be empty."""
+        if len(self.positions) == len(self):
+            return np.ones(len(self), dtype=bool)
+        return np.asarray(np.bincount(self.path_geometry, minlength=len(self)) == 1)
+
+    @property
     def first_paths(self) -> IntArray:
         """The first path of each part: a polygon's exterior."""
         return np.cumsum(self.paths) - self.paths

@@ -25,6 +25,14 @@ SOURCE = "source"
 NUMBER = r"\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*"
 BBOX = re.compile(rf"{NUMBER}(?:,{NUMBER}){{3}}")
 ADDRESS = re.compile(r"\s*(\d+)/(\d+)/(\d+)\s*")
+KINDS = (
+    *("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection"),
+    *("Feature", "FeatureCollection"),
+)
+"""Types of GeoJSON objects."""
+RFC = "a geometry is as RFC 7946 says"
+MOST_TILES = 10**9
+"""In one area: some 10 TB of journal."""
 HINT = "an area is west,south,east,north; a GeoJSON file; a list of tiles, one z/x/y a line; or the word source"
 
 
@@ -44,10 +52,17 @@ class Area:
         """Columns and rows of its tiles, in the order of ``cover``, a band of rows at a time.
 
         Raises:
-            AreaError: a list of tiles of another zoom.
+            AreaError: a list of tiles of another zoom, or more tiles than anybody could predict.
         """
         if self.tiles is None:
             assert self.geometry is not None
+            # Degrees shrink towards the poles, so there are at least so many; to count them would take hours.
+            least = float(shapely.area(self.geometry)) / (360 / 2**zoom) ** 2
+            if least > MOST_TILES:
+                raise AreaError(
+                    f"the area has {least:,.0f} tiles or more at zoom {zoom}: that is too many",
+                    f"{MOST_TILES:,} are possible; take a smaller area",
+                )
             yield from cover_bands(self.geometry, zoom)
             return
         strangers = [tile for tile in self.tiles if tile.z != zoom]
@@ -121,7 +136,10 @@ def parse_area(content: str, name: str) -> Area:
     if not values:
         raise AreaError(f"{name} is empty", HINT)
     if all(isinstance(value, dict) for value in values):
-        return Area(shapely.GeometryCollection([geometry for value in values for geometry in geometries(value, name)]))
+        found = [geometry for value in values for geometry in geometries(value, name)]
+        if not found:
+            raise AreaError(f"{name} holds no geometry", HINT)
+        return Area(shapely.GeometryCollection(found))
     return Area(tiles=tuple(_tile(value, name) for value in values))
 
 
@@ -150,22 +168,31 @@ def geometries(value: dict[str, Any], name: str = "the area") -> Iterator[shapel
     Raises:
         AreaError: it is none, or not in degrees.
     """
+    if not isinstance(value, dict):
+        raise AreaError(f"{name} holds {json.dumps(value)[:40]} where a GeoJSON object should be", RFC)
     crs = json.dumps(value["crs"]) if value.get("crs") else ""
     if crs and not re.search(r"CRS84|EPSG:+4326", crs):
         raise AreaError(f"{name} is in {crs}, not in degrees", "GeoJSON is in longitude and latitude (RFC 7946)")
     kind = value.get("type")
     if kind == "FeatureCollection":
-        for feature in value.get("features") or ():
+        features = value.get("features") or []
+        for feature in features if isinstance(features, list) else [features]:
             yield from geometries(feature, name)
         return
     if kind == "Feature":
         if value.get("geometry") is not None:
             yield from geometries(value["geometry"], name)
         return
+    if kind is None:
+        raise AreaError(f"{name} is no GeoJSON: it has no type", HINT)
+    if kind not in KINDS:
+        words = f"its type is {json.dumps(kind)[:40]}, allowed: {', '.join(KINDS)}"
+        raise AreaError(f"{name} holds a broken geometry: {words}", RFC)
     try:
         geometry = shapely.force_2d(shapely.from_geojson(json.dumps(value)))
     except shapely.errors.GEOSException as error:
-        raise AreaError(f"{name} holds a broken geometry: {error}", "a geometry is as RFC 7946 says") from error
+        words = re.sub(r"^.*\[json\.exception\.[^]]*\] |'$", "", str(error))
+        raise AreaError(f"{name} holds a broken geometry: {words}", RFC) from error
     if geometry.is_empty:
         return
     west, south, east, north = geometry.bounds

@@ -14,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from playground.answers.crossings import are_simple
 from playground.area.parts import same_dimension
+from playground.area.rings import Rings
 from playground.area.world import UNITS, Shapes
 from playground.geo import FloatArray
 
@@ -28,48 +30,41 @@ UNSURE = 1e-6
 def clipped(shapes: Shapes, areal: BoolArray) -> Shapes:
     """The parts of polygons and lines that lie in the core, on whole units and valid; perhaps empty."""
     core = shapely.box(0, 0, UNITS, UNITS)
-    found, done = clipped_once(shapes)
-    left = ~done
-    if left.any():
-        overlay = np.asarray(shapely.intersection(shapes[left], core), dtype=object)
-        found[left] = shapely.transform(overlay, np.round)
+    found = shapely.transform(np.asarray(shapely.intersection(shapes, core), dtype=object), np.round)
     broken = ~shapely.is_valid(found)
     if broken.any():
         found[broken] = shapely.intersection(shapes[broken], core, grid_size=1.0)
-        left |= broken
-    if left.any():
-        found[left] = same_dimension(found[left], areal[left])
-    return found
+    return same_dimension(found, areal)
 
 
-def clipped_once(shapes: Shapes) -> tuple[Shapes, BoolArray]:
+def clipped_once(rings: Rings, bounds: FloatArray) -> tuple[Rings, BoolArray]:
     """The same of polygons that cross one edge of the core once, or touch it, and which of them those are.
 
-    They are not yet checked: what is rounded may cross itself.
+    Args:
+        rings: the polygons.
+        bounds: (n, 4) least x and y and greatest x and y of each.
     """
-    found = np.empty(len(shapes), dtype=object)
-    done = np.zeros(len(shapes), dtype=bool)
-    bounds = shapely.bounds(shapes)
+    done = np.zeros(len(rings.positions), dtype=bool)
     near = np.column_stack((bounds[:, :2] <= 0, bounds[:, 2:] >= UNITS))
-    plain = (shapely.get_type_id(shapes) == shapely.GeometryType.POLYGON) & (
-        shapely.get_num_interior_rings(shapes) == 0
-    )
-    some = np.flatnonzero(plain & (near.sum(axis=1) == 1))
+    some = np.flatnonzero(near.sum(axis=1) == 1)
     if not len(some):
-        return found, done
-    rings = _Rings.of(shapes[some], near[some].argmax(axis=1))
-    alike = rings.are_cut_once()
+        return rings.take(done), done
+    outlines = _Outlines.of(rings.take(near.sum(axis=1) == 1), near[some].argmax(axis=1))
+    alike = outlines.are_cut_once()
     some = some[alike]
-    if len(some):
-        coords, lengths, sure = rings.take(alike).clipped()
-        offsets = np.concatenate(([0], np.cumsum(lengths))), np.arange(len(some) + 1)
-        made = shapely.from_ragged_array(shapely.GeometryType.POLYGON, coords, offsets)
-        found[some[sure]], done[some[sure]] = made[sure], True
-    return found, done
+    if not len(some):
+        return rings.take(done), done
+    cut, sure = outlines.take(alike).clipped()
+    # What is rounded may cross itself.
+    doubtful = sure & ~are_simple(cut.coords, cut.starts, cut.positions)
+    if doubtful.any():
+        sure[doubtful] = shapely.is_valid(cut.take(doubtful).shapes())
+    done[some[sure]] = True
+    return cut.take(sure), done
 
 
 @dataclasses.dataclass
-class _Rings:
+class _Outlines:
     """Exteriors of polygons, each of which reaches one edge of the core.
 
     Args:
@@ -83,18 +78,16 @@ class _Rings:
     edges: IntArray
 
     @classmethod
-    def of(cls, shapes: Shapes, edges: IntArray) -> _Rings:
+    def of(cls, rings: Rings, edges: IntArray) -> _Outlines:
         """Those of polygons."""
-        coords = shapely.get_coordinates(shapes)
-        positions = shapely.get_num_coordinates(shapes).astype(np.int64)
-        closing = np.zeros(len(coords), dtype=bool)
-        closing[np.cumsum(positions) - 1] = True
-        return cls(np.compress(~closing, coords, axis=0), positions - 1, edges)
+        closing = np.zeros(len(rings.coords), dtype=bool)
+        closing[np.cumsum(rings.positions) - 1] = True
+        return cls(np.compress(~closing, rings.coords, axis=0), rings.positions - 1, edges)
 
-    def take(self, which: BoolArray) -> _Rings:
+    def take(self, which: BoolArray) -> _Outlines:
         """Some of them."""
         coords = np.compress(np.repeat(which, self.counts), self.coords, axis=0)
-        return _Rings(coords, self.counts[which], self.edges[which])
+        return _Outlines(coords, self.counts[which], self.edges[which])
 
     @cached_property
     def first(self) -> IntArray:
@@ -134,8 +127,8 @@ class _Rings:
         once = (self._sums(leaves) == 1) & (self._sums(returns) <= 1) & (self._sums(stays) == 0)
         return np.asarray(once & (np.add.reduceat(area, self.first) > 0))
 
-    def clipped(self) -> tuple[FloatArray, IntArray, BoolArray]:
-        """(coordinates, length) of what is left in the core of rings that are cut once, and whether that is sure."""
+    def clipped(self) -> tuple[Rings, BoolArray]:
+        """What is left in the core of rings that are cut once, and whether that is sure."""
         first, counts, after = self.first, self.counts, self.after
         inside, borders = self.depth > 0, self._borders()
         kept = inside | ((self.depth == 0) & (inside[self.before] | inside[after] | borders | borders[self.before]))
@@ -166,7 +159,7 @@ class _Rings:
         for which, at, there in ((comes, ahead, begins), (goes, ahead + comes, ends)):
             here = np.flatnonzero(np.repeat(which, lengths + 1) & (places == np.repeat(at, lengths + 1)))
             made[here] = there[np.repeat(np.arange(len(which)), lengths + 1)[here]]
-        return made, lengths + 1, clear_begins & clear_ends
+        return Rings(made, lengths + 1), clear_begins & clear_ends
 
     def _borders(self) -> BoolArray:
         """By position, whether the ring goes on along the edge, with what it surrounds on this side of it."""

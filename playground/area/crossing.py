@@ -8,7 +8,7 @@ import mercantile
 import numpy as np
 import shapely
 
-from playground.area.clipping import clipped
+from playground.area.clipping import clipped, clipped_once
 from playground.area.edges import Edges
 from playground.area.found import BoolArray, Found
 from playground.area.parts import Part, are_boxes
@@ -36,40 +36,57 @@ def parts_of(
         margin: units of padding on each side.
     """
     bounds, images = found.bounds, found.images
-    shapes, features = found.shapes(chosen), np.flatnonzero(chosen)
-    own = clipped(shapes, found.areal[features])
-    there = ~shapely.is_empty(own)
-    for feature in features[~there].tolist():
-        yield int(images[feature]), None
-    shapes, features, own = shapes[there], features[there], own[there]
-    if not len(shapes):
+    rings, features = found.rings(chosen)
+    cut, done = clipped_once(rings, bounds[features])
+    rings, others = rings.take(done), chosen.copy()
+    others[features[done]] = False
+    features = np.concatenate((features[done], np.flatnonzero(others)))
+    shapes, own = found.shapes(others), np.empty(0, dtype=object)
+    if len(shapes):
+        own = clipped(shapes, found.areal[others])
+        there = ~shapely.is_empty(own)
+        for feature in features[len(rings) :][~there].tolist():
+            yield int(images[feature]), None
+        shapes, own = shapes[there], own[there]
+        features = np.delete(features, len(rings) + np.flatnonzero(~there))
+    if not len(features):
         return
     whole = np.all((bounds > -margin) & (bounds < UNITS + margin), axis=1)
     # A predictor that keeps to the core itself tells as little about beyond as one without padding.
     beside = np.all((bounds >= 0) & (bounds <= UNITS), axis=1)
     tells = np.bincount(images[~beside], minlength=len(tiles)) > 0 if margin else np.zeros(len(tiles), bool)
     blind = [{*without, *_off_the_map(tile)} for tile, without in zip(tiles, missing, strict=True)]
-    middles = np.floor((bounds[:, :2] + bounds[:, 2:]) / 2 / UNITS).astype(int)
-    boxes = are_boxes(shapes).tolist()
-    edges = Edges(shapes)
-    inner = edges.runs(-BESIDE)
-    outer = edges.runs(BESIDE) if tells.any() else inner
-    own_texts, seen_texts = shapely.to_wkb(own).tolist(), shapely.to_wkb(shapes).tolist()
-    for number, feature in enumerate(features.tolist()):
-        image = int(images[feature])
-        column, row = middles[feature].tolist()
+    boxes = np.concatenate((rings.are_boxes(bounds[features[: len(rings)]]), are_boxes(shapes)))
+    for number in np.flatnonzero(boxes).tolist():
+        unseen = blind[images[features[number]]]
+        boxes[number] = not unseen or unseen.isdisjoint(_reached(bounds[features[number]]))
+    inner, outer = Edges(rings, shapes).runs(-BESIDE, BESIDE)
+    own_texts = cut.texts() + shapely.to_wkb(own).tolist()
+    seen_texts = rings.texts() + shapely.to_wkb(shapes).tolist()
+    of, properties = images[features], found.properties(features)
+    columns = (
+        of.tolist(),
+        found.indices[features].tolist(),
+        tells[of].tolist(),
+        np.floor((bounds[features, :2] + bounds[features, 2:]) / 2 / UNITS).astype(int).tolist(),
+        whole[features].tolist(),
+        boxes.tolist(),
+    )
+    rows = list(zip(*columns, strict=True))
+    for number in np.argsort(features).tolist():
+        image, index, told, (column, row), ends, box = rows[number]
         yield (
             image,
             Part(
-                int(found.indices[feature]),
+                index,
                 own_texts[number],
                 seen_texts[number],
                 inner[number],
-                outer[number] if tells[image] else None,
+                outer[number] if told else None,
                 (column, row),
-                bool(whole[feature]),
-                boxes[number] and (not blind[image] or blind[image].isdisjoint(_reached(bounds[feature]))),
-                found.properties(feature),
+                ends,
+                box,
+                properties[number],
             ),
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import mercantile
@@ -12,7 +12,7 @@ import numpy as np
 from playground import answers
 from playground.area.crossing import parts_of
 from playground.area.found import Found
-from playground.area.parts import Feature, Pieces, name
+from playground.area.parts import Feature, Pieces, names_of
 from playground.area.world import UNITS
 from playground.formats.features import FEATURE, SEPARATOR
 
@@ -91,13 +91,12 @@ def _cut(
     centred = np.all(np.floor((bounds[:, :2] + bounds[:, 2:]) / 2 / UNITS) == 0, axis=1)
     # Points and mixtures of kinds are nobody's half: they are where their middle is.
     loose = ~inside & found.loose
-    texts: list[list[bytes]] = [[] for _ in tiles]
-    images, indices = found.images.tolist(), found.indices.tolist()
-    for feature, geometry, properties in found.finished(inside | (loose & centred), tiles):
-        image = images[feature]
-        texts[image].append(FEATURE % (geometry, properties, name(tiles[image], indices[feature]).encode()))
-    for pieces, own in zip(cuts, texts, strict=True):
-        pieces.inside, pieces.count = SEPARATOR.join(own), len(own)
+    features, geometries, properties = found.finished(inside | (loose & centred), tiles)
+    names = names_of(tiles, found.images[features].tolist(), found.indices[features].tolist())
+    counts = np.bincount(found.images[features], minlength=len(tiles)).tolist()
+    own = map(FEATURE.__mod__, zip(geometries, properties, names, strict=True))
+    for pieces, count in zip(cuts, counts, strict=True):
+        pieces.inside, pieces.count = SEPARATOR.join(islice(own, count)), count
     # What only touches the core has nothing in it, but for lines, which may run along its edge.
     apart = (bounds[:, 2:] < 0) | (bounds[:, :2] > UNITS)
     apart |= ((bounds[:, 2:] == 0) | (bounds[:, :2] == UNITS)) & found.areal[:, None]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
+
 import numpy as np
 import numpy.typing as npt
 import shapely
 
 from playground.area.parts import EAST, NORTH, SOUTH, WEST, Runs
+from playground.area.rings import Rings
 from playground.area.world import UNITS, Shapes
 from playground.geo import FloatArray
 
@@ -16,22 +20,33 @@ EDGES = (WEST, EAST, NORTH, SOUTH)
 class Edges:
     """The straight edges of polygons and lines, to be met by lines along a tile's edges."""
 
-    def __init__(self, shapes: Shapes) -> None:
-        self._count = len(shapes)
-        coords, paths, owners = _paths(shapes)
+    def __init__(self, rings: Rings, shapes: Shapes) -> None:
+        """Of polygons without holes, and of whatever else comes after these."""
+        count = len(rings)
+        self._count = count + len(shapes)
+        paths = owners = np.repeat(np.arange(count), rings.positions)
+        coords = rings.coords
+        # A line is met in points: they get a width to be met by.
+        self._areal = np.ones(self._count, dtype=bool)
+        if len(shapes):
+            more, there, whose = _paths(shapes)
+            coords = np.concatenate((coords, more))
+            paths, owners = np.concatenate((paths, there + count)), np.concatenate((owners, whose + count))
+            self._areal[count:] = shapely.get_dimensions(shapes) == 2
         same = np.flatnonzero(paths[1:] == paths[:-1])
         self._owners = owners[same]
         # By axis, where each begins and ends.
         self._from = [coords[same, axis] for axis in range(2)]
         self._to = [coords[same + 1, axis] for axis in range(2)]
-        # A line is met in points: they get a width to be met by.
-        self._areal = shapely.get_dimensions(shapes) == 2
 
-    def runs(self, beside: float) -> list[tuple[Runs, Runs, Runs, Runs]]:
+    def runs(self, *beside: float) -> list[list[tuple[Runs, Runs, Runs, Runs]]]:
         """Where each shape covers lines along the four edges: (from, to) in units from the edge's beginning, in order.
 
         Args:
             beside: units from each edge to its line, outwards.
+
+        Returns:
+            For each of these distances, the runs of each shape.
         """
         keys, along = self._met(beside)
         order = np.lexsort((along, keys))
@@ -44,21 +59,25 @@ class Edges:
         # In the core's own stretch only: what lies beside the corners belongs to the next edge.
         kept = (highs > 0) & (lows < UNITS) & (highs > lows)
         lows, highs = np.maximum(lows, 0.0), np.minimum(highs, float(UNITS))
-        runs: list[Runs] = [[] for _ in range(4 * self._count)]
+        nothing: Runs = []
+        lines = len(EDGES) * len(beside)
+        runs = [nothing] * (lines * self._count)
         for key, low, high in zip(whose[kept].tolist(), lows[kept].tolist(), highs[kept].tolist(), strict=True):
             found = runs[key]
-            if found and low <= found[-1][1]:
+            if found is nothing:
+                runs[key] = [(low, high)]
+            elif low <= found[-1][1]:
                 found[-1] = (found[-1][0], max(found[-1][1], high))
             else:
                 found.append((low, high))
-        west, east, north, south = (runs[edge * self._count : (edge + 1) * self._count] for edge in EDGES)
-        return list(zip(west, east, north, south, strict=True))
+        by_line = [runs[line * self._count : (line + 1) * self._count] for line in range(lines)]
+        return [list(zip(*by_line[line : line + len(EDGES)], strict=True)) for line in range(0, lines, len(EDGES))]
 
-    def _met(self, beside: float) -> tuple[npt.NDArray[np.int64], FloatArray]:
-        """(edge times shapes plus shape, units along the edge) of places where shapes meet the lines."""
+    def _met(self, beside: Sequence[float]) -> tuple[npt.NDArray[np.int64], FloatArray]:
+        """(line times shapes plus shape, units along the edge) of places where shapes meet the lines."""
         keys, along = [], []
-        for edge in EDGES:
-            at = UNITS + beside if edge in (EAST, SOUTH) else -beside
+        for line, (distance, edge) in enumerate(product(beside, EDGES)):
+            at = UNITS + distance if edge in (EAST, SOUTH) else -distance
             axis = 1 if edge in (WEST, EAST) else 0
             starts, ends = self._from[1 - axis], self._to[1 - axis]
             # An edge's one end counts, not the other: so a corner on the line is met once, or twice where both turn
@@ -67,7 +86,7 @@ class Edges:
             share = (at - starts[met]) / (ends[met] - starts[met])
             begin = self._from[axis][met]
             along.append(begin + share * (self._to[axis][met] - begin))
-            keys.append(self._owners[met] + edge * self._count)
+            keys.append(self._owners[met] + line * self._count)
         return np.concatenate(keys), np.concatenate(along)
 
 

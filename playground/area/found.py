@@ -13,6 +13,7 @@ import orjson
 from playground import answers
 from playground.answers.shapes import exact_shapes
 from playground.answers.table import POINTS, POLYGONS, Layer
+from playground.area.rings import Rings
 from playground.area.world import UNITS, Shapes, WorldFrame
 
 IntArray = npt.NDArray[np.int64]
@@ -66,8 +67,10 @@ class Found:
         self.areal &= ~mixed
         self._mixed = set(np.flatnonzero(mixed).tolist())
 
-    def finished(self, chosen: BoolArray, tiles: Sequence[mercantile.Tile]) -> Iterator[tuple[int, bytes, bytes]]:
-        """(feature, its GeoJSON geometry in degrees, its properties) as results have them, in order.
+    def finished(
+        self, chosen: BoolArray, tiles: Sequence[mercantile.Tile]
+    ) -> tuple[IntArray, Iterable[bytes], Iterable[bytes]]:
+        """(features, their GeoJSON geometries in degrees, their properties) as results have them, in order.
 
         Args:
             chosen: which features; those of which nothing is left on the grid of degrees are left out.
@@ -79,33 +82,51 @@ class Found:
             corner = corners[self.images[self._features[places]]]
             layers.append(Layer(table.at(table.coords + np.repeat(corner, table.lengths, axis=0)), places))
         if not layers:
-            return
+            return np.empty(0, np.int64), (), ()
         geometries = answers.place_again(layers, WorldFrame.of(tiles[0].z, self._step), len(self._features))
-        told: Iterable[tuple[int, bytes | None]] = zip(self._features.tolist(), geometries, strict=True)
+        owners = self._features.tolist()
         if self._mixed:
-            told = answers.collected(self._features.tolist(), geometries, self._mixed).items()
-        confidences = self._placed.confidences[self._placed.kept]
-        numbers = orjson.dumps(confidences, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
-        owners = self._placed.kept.tolist()
-        for feature, geometry in told:
-            if geometry is None:
-                continue
-            text = self._placed.properties[owners[feature]]
-            if owners[feature] in self._placed.names or b'"confidence_max":' in text:
-                properties = self.properties(feature)
-                properties.setdefault("confidence_max", properties["confidence"])
-                text = orjson.dumps(properties)
-            else:
-                text = b'%b,"confidence_max":%b}' % (text[:-1], numbers[feature])
-            yield feature, geometry, text
+            told = answers.collected(owners, geometries, self._mixed)
+        else:
+            told = {owner: text for owner, text in zip(owners, geometries, strict=True) if text is not None}
+        features = np.fromiter(told, np.int64, len(told))
+        return features, told.values(), self._told(features)
 
-    def properties(self, feature: int) -> dict[str, Any]:
-        """What is said about a feature."""
-        owner = int(self._placed.kept[feature])
-        properties: dict[str, Any] = orjson.loads(self._placed.properties[owner])
-        if owner in self._placed.names:  # the predictor's own number means something in its tile only
-            properties.setdefault("id", orjson.loads(self._placed.names[owner]))
+    def _told(self, features: IntArray) -> Iterable[bytes]:
+        """The properties of features, with ``confidence_max``."""
+        owners = self._placed.kept[features]
+        numbers = orjson.dumps(self._placed.confidences[owners], option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
+        texts = list(map(self._placed.properties.__getitem__, owners.tolist()))
+        made = {text: _with_most(text, number) for text, number in dict(zip(texts, numbers, strict=True)).items()}
+        for place, owner in enumerate(owners.tolist() if self._placed.names else ()):
+            if owner in self._placed.names:
+                text = orjson.dumps(self.properties(features[place : place + 1])[0])
+                texts[place] = text
+                made[text] = _with_most(text, numbers[place])
+        return map(made.__getitem__, texts)
+
+    def properties(self, features: IntArray) -> list[dict[str, Any]]:
+        """What is said about features; where the same is said of several, it is one dict."""
+        owners = self._placed.kept[features].tolist()
+        texts = list(map(self._placed.properties.__getitem__, owners))
+        read = {text: orjson.loads(text) for text in set(texts)}
+        properties = list(map(read.__getitem__, texts))
+        for place, owner in enumerate(owners if self._placed.names else ()):
+            if owner in self._placed.names:  # the predictor's own number means something in its tile only
+                properties[place] = dict(properties[place])
+                properties[place].setdefault("id", orjson.loads(self._placed.names[owner]))
         return properties
+
+    def rings(self, chosen: BoolArray) -> tuple[Rings, IntArray]:
+        """Those of some features that are polygons without holes, and which these are."""
+        found, features = [], [np.empty(0, np.int64)]
+        for table, places in self._taken(chosen):
+            if table.kinds[0] in POLYGONS:
+                plain = table.are(("Polygon",)) & table.single
+                taken = table.take(plain)
+                found.append(Rings(taken.coords, taken.positions))
+                features.append(self._features[places[plain]])
+        return Rings.joined(found), np.concatenate(features)
 
     def shapes(self, chosen: BoolArray) -> Shapes:
         """The geometries of features of one kind each, in their order."""
@@ -120,3 +141,10 @@ class Found:
             mask = chosen[self._features[places]]
             if mask.any():
                 yield Layer(table.take(mask), places[mask])
+
+
+def _with_most(properties: bytes, confidence: bytes) -> bytes:
+    """Properties with ``confidence_max``: their confidence, unless there is one."""
+    if b'"confidence_max":' in properties and "confidence_max" in orjson.loads(properties):
+        return properties
+    return b'%b,"confidence_max":%b}' % (properties[:-1], confidence)

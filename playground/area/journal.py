@@ -48,6 +48,7 @@ class Journal:
     def __init__(self, path: Path, about: dict[str, Any], resume: bool) -> None:
         self.path = path
         self._zoom = int(about["zoom"])
+        _check_ours(path)
         if not resume:
             remove(path)
         try:
@@ -177,6 +178,23 @@ class Journal:
 
     def close(self) -> None:
         self._db.close()
+
+
+def _check_ours(path: Path) -> None:
+    """See to it that no file is overwritten, or deleted in the end, that is no journal.
+
+    Raises:
+        RunError: it is something else.
+    """
+    if not path.exists() or (path.is_file() and not path.stat().st_size):
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.Error:
+        tables = {"none of ours"}
+    if tables and not tables >= {"about", "tiles"}:
+        raise RunError(f"{path} cannot be used as a journal: it holds something else", "name another with --journal")
 
 
 def remove(path: Path) -> None:

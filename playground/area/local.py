@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-import tempfile
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import shapely
 
-from playground import registry
+from playground import registry, scratch
 from playground.area.aoi import Area, read_area
 from playground.area.engines import ENGINES, Engine
 from playground.area.engines.local import LocalEngine
@@ -20,13 +20,17 @@ from playground.area.engines.worker import WorkerSpec
 from playground.area.running import AreaRun, Plan
 from playground.area.seams import merge_named
 from playground.area.suppression import suppression_named
-from playground.errors import AreaError, RunError
+from playground.errors import AreaError, RunError, SettingsError
 from playground.fetching.policy import FetchPolicy
 from playground.fetching.urls import without_secrets
 from playground.pipeline import hooks_of
 from playground.predictor import PredictorSpec
-from playground.settings import RunningSettings, load_running
+from playground.settings import RunningSettings, load_arguments
+from playground.settings.kinds import Whole, is_dotted_name, is_python_name
 from playground.sources import SourceInfo, open_source
+
+MOST_WORKERS = Whole(1, 1024)
+"""Predictor processes of one run, or tiles that a service is asked for at once."""
 
 
 def worker_spec(settings: RunningSettings, project: Path) -> WorkerSpec:
@@ -75,7 +79,7 @@ def source_info(settings: RunningSettings) -> SourceInfo:
 def local_engine(spec: WorkerSpec, workers: int | None = None) -> Callable[[int], Engine]:
     """What makes the engine of a run: worker processes, one a core if not told otherwise."""
     count = workers or len(os.sched_getaffinity(0))
-    return lambda total: LocalEngine(spec, count, total)
+    return lambda total: LocalEngine(spec, min(count, total), total)
 
 
 def dask_engine(
@@ -148,19 +152,20 @@ def run(
         PlaygroundError: something of it cannot be used.
     """
     package, _, class_name = predictor.partition(":")
+    _check_arguments(predictor, engine, workers)
     named = {
         "predictor_package": package,
         "predictor_class": class_name,
         "tiles": tiles,
         "zoom_level": zoom,
         "padding": padding,
-        **({"predictor_python": python} if python else {}),
+        "predictor_python": python,
         **settings,
     }
-    running = load_running(None, {key.upper(): str(value) for key, value in named.items()})
+    running = load_arguments(named, {"zoom_level": "zoom", "predictor_python": "python"})
     plan = Plan(
         _area_of(area, running),
-        zoom,
+        running.zoom_level,
         about_of(running),
         merge_named(merge),
         provenance,
@@ -171,8 +176,35 @@ def run(
         make = dask_engine(running, folder, scheduler, workers, preinstalled=preinstalled)
     else:
         make = local_engine(worker_spec(running, folder), workers)
-    path = Path(journal) if journal is not None else Path(tempfile.mkdtemp(prefix="playground-")) / "journal"
-    return AreaRun(plan, make, path, resume=resume, scratch=journal is None)
+    if journal is not None:
+        return AreaRun(plan, make, Path(journal), resume=resume)
+    if resume:
+        raise RunError("there is no journal to resume", "give journal=, both times")
+    scratch.sweep(scratch.RUN)
+    made, lock = scratch.make(scratch.RUN)
+    done = AreaRun(plan, make, made / "journal", scratch=True)
+    weakref.finalize(done, lock.close)
+    return done
+
+
+def _check_arguments(predictor: str, engine: str, workers: int | None) -> None:
+    """What no setting of the service says.
+
+    Raises:
+        SettingsError: with every problem.
+    """
+    package, _, class_name = predictor.partition(":")
+    problems = []
+    if not (is_dotted_name(package) and is_python_name(class_name)):
+        problems.append(f"argument predictor: found {predictor}, allowed: package.module:Class")
+    if engine not in ("local", "dask"):
+        problems.append(f"argument engine: found {engine}, allowed: local, dask")
+    try:
+        MOST_WORKERS.check(1 if workers is None else workers)
+    except ValueError:
+        problems.append(f"argument workers: found {workers}, allowed: {MOST_WORKERS.allowed}")
+    if problems:
+        raise SettingsError("the arguments cannot be used", problems=tuple(problems))
 
 
 def _area_of(area: str | Area | shapely.Geometry | Sequence[float], settings: RunningSettings) -> Area:

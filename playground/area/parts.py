@@ -6,6 +6,7 @@ by the same number and nothing hangs on the last bit of a float.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import mercantile
@@ -116,3 +117,15 @@ def to_global(shapes: Shapes, tiles: list[mercantile.Tile]) -> Shapes:
 def name(tile: mercantile.Tile, index: int) -> str:
     """The id of an object: the tile that tells of it first, and its place among that tile's features."""
     return f"{tile.z}/{tile.x}/{tile.y}/{index}"
+
+
+def names_of(tiles: Sequence[mercantile.Tile], images: Iterable[int], indices: Iterable[int]) -> Iterator[bytes]:
+    """The names of many.
+
+    Args:
+        tiles: those that tell of them.
+        images: of each object, the tile among these.
+        indices: of each object, its place among the tile's features.
+    """
+    before = [name(tile, 0)[:-1].encode() for tile in tiles]
+    return map(b"%b%d".__mod__, zip(map(before.__getitem__, images), indices, strict=True))

@@ -25,8 +25,9 @@ from playground.acceptance.scene import Scene, scene_of_image, scene_of_source, 
 from playground.acceptance.service import ServiceSubject
 from playground.answers import Options
 from playground.commands.console import console
+from playground.commands.files import OutFile
 from playground.commands.predict import Place
-from playground.commands.target import OPTIONS, find_target
+from playground.commands.target import OPTIONS, Setting, find_target
 from playground.errors import PlaygroundError
 from playground.fetching.policy import FetchPolicy
 from playground.pipeline import hooks_of, limits_of
@@ -58,6 +59,13 @@ class Under:
     backlog: int = 6
 
 
+def _headers(_ctx: click.Context, _param: click.Parameter, lines: tuple[str, ...]) -> dict[str, str]:
+    split = [line.partition(":") for line in lines]
+    if odd := [line for line, (name, colon, _) in zip(lines, split, strict=True) if not (name.strip() and colon)]:
+        raise click.BadParameter(f"{odd[0]!r} is not 'NAME: VALUE'")
+    return {name.strip(): value.strip() for name, _, value in split}
+
+
 @click.command()
 @click.argument("what", required=False, metavar="[SERVICE.YAML | CONTEXT | PKG.MODULE:CLASS | URL | IMAGE]")
 @click.option("--tiles", **OPTIONS["--tiles"])
@@ -67,27 +75,31 @@ class Under:
 @click.option("--timeout", **OPTIONS["--timeout"])
 @click.option("--at", type=Place(), help="Where to take tiles from, degrees; the middle of what the source covers.")
 @click.option("--scene", type=click.Path(dir_okay=False, path_type=Path), help="An image to cut test tiles from.")
-@click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Sent to a URL or an image.")
+@click.option(
+    "--header", "headers", multiple=True, callback=_headers, metavar="'NAME: VALUE'", help="Sent to a URL or an image."
+)
 @click.option("--only", multiple=True, type=click.Choice(list(CHECKS)), metavar="CHECK", help="Run this check alone.")
 @click.option("--calls", type=click.IntRange(10), default=40, show_default=True, help="Predictions to measure.")
-@click.option("--max-load", type=float, default=120.0, show_default=True, metavar="SECONDS", help="Loading may take.")
-@click.option("--json", "to_json", is_flag=True, help="Print JSON.")
-@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write JUnit's XML.")
 @click.option(
-    "--certificate",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Write what `playground deploy` asks for.",
+    "--max-load",
+    type=Setting("load_timeout"),
+    default=120,
+    show_default=True,
+    metavar="SECONDS",
+    help="Loading may take.",
 )
+@click.option("--json", "to_json", is_flag=True, help="Print JSON.")
+@click.option("--junit", type=OutFile(), metavar="FILE", help="Write JUnit's XML.")
+@click.option("--certificate", type=OutFile(), metavar="FILE", help="Write what `playground deploy` asks for.")
 def check(
     what: str | None,
     *,
     at: tuple[float, float] | None,
     scene: Path | None,
-    headers: tuple[str, ...],
+    headers: dict[str, str],
     only: tuple[str, ...],
     calls: int,
-    max_load: float,
+    max_load: int,
     to_json: bool,
     junit: Path | None,
     certificate: Path | None,
@@ -172,9 +184,7 @@ def _service(
     patience: float = 0.0,
 ) -> Under:
     """A running service, with the zoom and the padding that it tells of unless the command line does."""
-    headers = dict(line.split(":", 1) for line in given["headers"] if ":" in line)
-    headers = {name.strip(): value.strip() for name, value in headers.items()}
-    subject = ServiceSubject(url, headers, expect.timeout, expect.load_seconds)
+    subject = ServiceSubject(url, given["headers"], expect.timeout, expect.load_seconds)
     stack.callback(subject.close)
     told = subject.described(patience)
     zoom, padding = (

@@ -19,7 +19,8 @@ def complain(error: PlaygroundError) -> None:
     """Say what is wrong, each problem on its line, and what to do about it."""
     console.print(f"[bold red]error:[/] {escape(error.message)}", soft_wrap=True)
     for problem in error.problems if isinstance(error, SettingsError | WrapRefusedError) else ():
-        console.print(f"  {escape(problem)}", soft_wrap=True)
+        if problem != error.message:
+            console.print(f"  {escape(problem)}", soft_wrap=True)
     if error.hint and error.hint.strip() not in error.message:
         console.print(f"[bold]hint:[/] {escape(error.hint)}", soft_wrap=True)
 

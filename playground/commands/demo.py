@@ -24,6 +24,7 @@ from playground.area.picture import Picture
 from playground.area.running import AreaRun, Plan
 from playground.area.view import View
 from playground.commands.console import console
+from playground.commands.target import Setting
 from playground.demo.coastlines import agreement, read_shorelines
 from playground.demo.figures import Figures, steps_of, tables
 from playground.demo.imagery import METADATA, blue_marble, cache_folder
@@ -50,7 +51,7 @@ PICTURE = 1600
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"), show_default=True)
-@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Worker processes.")
+@click.option("--workers", type=Setting("workers"), default=2, show_default=True, help="Worker processes.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the service; a free one if not given.")
 def demo(out: Path, workers: int, port: int) -> None:
     """Do the whole job on NASA's Blue Marble: a service generated, started, asked, and its answers drawn.

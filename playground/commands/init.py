@@ -8,6 +8,7 @@ import click
 from rich.markup import escape
 
 from playground.commands.console import console
+from playground.commands.target import OPTIONS
 from playground.errors import GenerateError
 from playground.wrap.scaffold import render_project
 
@@ -15,10 +16,8 @@ from playground.wrap.scaffold import render_project
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--name", help="The service's name, like 'ship detection'; by default the folder's.")
-@click.option("--zoom", type=click.IntRange(0, 30), default=16, show_default=True, help="Zoom level of the tiles.")
-@click.option(
-    "--padding", type=click.IntRange(0, 256), default=24, show_default=True, help="Pixels added on each side of a tile."
-)
+@click.option("--zoom", **OPTIONS["--zoom"], default=16, show_default=True)
+@click.option("--padding", **OPTIONS["--padding"], default=24, show_default=True)
 def init(folder: Path, name: str | None, zoom: int, padding: int) -> None:
     """Make a project: a predictor that works, its service.yaml, Dockerfile, tests and CI, all passing.
 

@@ -12,7 +12,9 @@ from PIL import Image
 from rich.markup import escape
 
 from playground.commands.console import console
+from playground.commands.files import OutFile
 from playground.commands.predict import Place
+from playground.commands.target import Setting
 from playground.fetching.policy import FetchPolicy
 from playground.inspection import inspect as look
 from playground.inspection import picture as draw
@@ -22,10 +24,10 @@ from playground.sources import open_source
 
 @click.command()
 @click.argument("source")
-@click.option("--zoom", type=click.IntRange(0, 30), metavar="Z", help="The zoom at which it will be used.")
+@click.option("--zoom", type=Setting("ZOOM_LEVEL"), metavar="Z", help="The zoom at which it will be used.")
 @click.option("--at", type=Place(), help="Look at this place, degrees.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="Draw the sample and its neighbours.")
+@click.option("--picture", type=OutFile(), metavar="FILE", help="Draw the sample and its neighbours.")
 def inspect(source: str, zoom: int | None, at: tuple[float, float] | None, as_json: bool, picture: Path | None) -> None:
     """Say what a tile source holds, and what may be wrong with it.
 

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from playground.commands.console import complain, console
+from playground.commands.files import OutFile
 from playground.errors import WrapRefusedError
 from playground.wrap import plan as plans
 from playground.wrap.compare import Comparison, compare
@@ -23,7 +24,7 @@ from playground.wrap.image.report import ImageReport, report_on
 @click.argument("image")
 @click.option("--package", metavar="PACKAGE", help="PREDICTOR_PACKAGE: say where it is.")
 @click.option("--python", metavar="PATH", help="PREDICTOR_PYTHON, where the partner names it.")
-@click.option("--plan", "plan_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the wrap plan here.")
+@click.option("--plan", "plan_file", type=OutFile(), metavar="FILE", help="Write the wrap plan here.")
 @click.option("--against", metavar="IMAGE", help="The partner's image that IMAGE was made of: say what changed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inspect_image(

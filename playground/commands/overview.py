@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import click
-
 from playground.area.running import AreaRun
 from playground.fetching.policy import FetchPolicy
 from playground.settings import RunningSettings, load_running
@@ -77,12 +75,3 @@ class Overview:
 def plain(text: str) -> str:
     """An attribution without its links."""
     return html.unescape(re.sub(r"<[^>]*>", "", text)).strip()
-
-
-def png(_ctx: click.Context, _param: click.Parameter, value: Path | None) -> Path | None:
-    """A path that a PNG can be written to."""
-    if value is not None and value.suffix.lower() != ".png":
-        raise click.BadParameter(f"{value} is no .png")
-    if value is not None and not value.absolute().parent.is_dir():
-        raise click.BadParameter(f"there is no folder {value.absolute().parent}")
-    return value

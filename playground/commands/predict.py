@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from playground.commands.console import console
 from playground.commands.target import Target, find_target, predictor_options
-from playground.errors import PlaygroundError, PredictorNotReadyError
+from playground.errors import ImageError, PlaygroundError, PredictorNotReadyError
 from playground.pipeline import Outcome, Pipeline, format_prediction, limits_of, open_engine
 from playground.predictor import PredictorSpec, ProcessPredictor
 
@@ -72,7 +72,10 @@ def _predict(target: Target, what: str | None, at: tuple[float, float] | None) -
         settings.predictor_python or sys.executable,
     )
     # What the predictor prints is words, for people.
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    logging.basicConfig(stream=sys.stderr, level=logging.CRITICAL, format="%(message)s")  # GDAL's become our errors
+    logging.getLogger("playground").setLevel(logging.INFO)
+    told_below = "the predictor could not be loaded"
+    logging.getLogger("playground.predictor.supervisor").addFilter(lambda record: told_below not in record.getMessage())
     engine = open_engine(settings)
     predictor = ProcessPredictor(spec, limits_of(settings))
     pipeline = Pipeline(settings, lambda tile: format_prediction(predictor.predict(tile)), engine)
@@ -81,12 +84,16 @@ def _predict(target: Target, what: str | None, at: tuple[float, float] | None) -
         with console.status(f"loading {settings.predictor_package}:{settings.predictor_class} …"):
             state = predictor.wait_ready(float("inf"))
         if state.phase == "failed":
-            console.print(escape(state.traceback or ""), soft_wrap=True)
+            if (state.traceback or "").strip() != str(state.error).strip():
+                console.print(escape(state.traceback or ""), soft_wrap=True)
             raise PredictorNotReadyError(f"the predictor could not be loaded: {state.error}")
         if at is not None:
             return pipeline.predict_lnglat(*at)
         if image is not None:
-            return pipeline.predict_image(image)
+            try:
+                return pipeline.predict_image(image)
+            except ImageError as error:
+                raise ImageError(f"{'stdin' if what == '-' else what}: {error.message}", error.hint) from error
         assert written is not None
         return pipeline.predict_tile(int(written[1]), int(written[2]), int(written[3]))
     finally:

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import logging
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,18 +17,21 @@ from rich.markup import escape
 from playground.area import outputs
 from playground.area.aoi import BBOX, SOURCE, read_area
 from playground.area.engines import ENGINES, Engine
-from playground.area.local import about_of, dask_engine, local_engine, source_info, worker_spec
+from playground.area.local import MOST_WORKERS, about_of, dask_engine, local_engine, source_info, worker_spec
 from playground.area.running import AreaRun, Plan
 from playground.area.seams import MERGES, merge_named
 from playground.area.suppression import suppression_named
 from playground.commands.console import console
 from playground.commands.estimate import Estimate, duration
-from playground.commands.overview import Overview, png
+from playground.commands.files import OutFile, check_apart, journal_of
+from playground.commands.overview import Overview
 from playground.commands.target import find_target, predictor_options
 from playground.errors import PlaygroundError, RunError
 from playground.formats.features import Features
 
 INTERRUPTED = 130
+LOCAL = ("padding", "python", "timeout")
+"""Options that say nothing to a service."""
 SAY_EVERY = 10.0
 """Seconds between lines where there is no terminal to draw a bar on."""
 
@@ -55,16 +57,18 @@ class _Run(click.Command):
 )
 @click.option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster, tcp://…; without it dask is on this machine.")
 @click.option("--preinstalled", is_flag=True, help="Dask workers have the predictor's code; don't send the folder.")
-@click.option("--workers", type=click.IntRange(1), metavar="N", help="Processes; tiles at once for --service.")
+@click.option(
+    "--workers", type=click.IntRange(1, MOST_WORKERS.high), metavar="N", help="Processes; tiles at once for --service."
+)
 @click.option("--out", "outs", multiple=True, default=["-"], metavar="FILE", help="Result, - is stdout; repeatable.")
 @click.option("--merge", default="union", metavar="MODE", help=f"How parts become one: {', '.join(MERGES)}.")
 @click.option("--suppress", default="none", metavar="RULE", help="Of overlapping objects keep the surest: iou:0.5.")
 @click.option("--source-tiles", is_flag=True, help="Write the tiles that an object comes from into it.")
 @click.option("--resume/--anew", default=None, help="Go on with the journal of an unfinished run; or forget it.")
 @click.option("--journal", type=click.Path(path_type=Path), help="Where to keep what is done; beside the result.")
-@click.option("--summary", type=click.Path(path_type=Path), metavar="FILE", help="Write a summary, JSON.")
-@click.option("--picture", type=click.Path(path_type=Path), callback=png, metavar="FILE", help="Draw an overview, PNG.")
-@click.option("--table", type=click.Path(path_type=Path), metavar="FILE", help="Write a line for each tile, CSV.")
+@click.option("--summary", type=OutFile(), metavar="FILE", help="Write a summary, JSON.")
+@click.option("--picture", type=OutFile(".png"), metavar="FILE", help="Draw an overview, PNG.")
+@click.option("--table", type=OutFile(), metavar="FILE", help="Write a line for each tile, CSV.")
 def run(
     area: str,
     *,
@@ -97,8 +101,13 @@ def run(
     """
     for out in outs:
         outputs.format_of(out)
+    others = {"--journal": journal, "--summary": summary, "--table": table, "--picture": picture}
+    check_apart([*(("--out", out) for out in outs), *others.items()])
     engine = _engine_named(engine, service, scheduler, preinstalled)
-    with _journal_path(journal, outs, resume) as kept:
+    if service is not None:
+        _check_unused({"--from": path, "--predictor": predictor, **{f"--{each}": options[each] for each in LOCAL}})
+    with journal_of(journal, outs, resume) as (kept, can_resume):
+        hint = f"what is done is kept in {kept}; --resume goes on with it" if can_resume else ""
         make: Callable[[int], Engine]
         settings = None
         if service is not None:
@@ -121,25 +130,24 @@ def run(
                 make = local_engine(worker_spec(settings, target.project), workers)
         plan = Plan(where, zoom, about, merge_named(merge), source_tiles, suppression_named(suppress))
         with _watch() as observe:
+            is_new = not kept.exists()
             done = AreaRun(plan, make, kept, resume=bool(resume), observe=Estimate(observe))
             tiles = settings.tiles if settings is not None else options["tiles"]
             overview = Overview(picture, done, tiles, settings) if picture is not None else None
             try:
-                with _interruptible(done, kept):
+                with _interruptible(done, hint):
                     _announce(done)
                     _write(done, outs, overview)
             except PlaygroundError as error:
                 # Nothing was done, and the journal is not to blame: there is nothing to go on with.
-                if done.report.left == done.report.asked and not isinstance(error, RunError):
+                began = not is_new or done.report.predicted
+                if done.report.left == done.report.asked and not (began and isinstance(error, RunError)):
                     done.close(keep=False)
                 raise
         if overview is not None and not done.report.left:
             overview.save()
-        if table is not None:
-            done.write_table(table)
-        if summary is not None:
-            done.report.write(summary)
-        _conclude(done, kept)
+        _write_report(done, table, summary, hint)
+        _conclude(done, hint)
 
 
 def _engine_named(engine: str | None, service: str | None, scheduler: str | None, preinstalled: bool) -> str:
@@ -152,6 +160,12 @@ def _engine_named(engine: str | None, service: str | None, scheduler: str | None
     return engine
 
 
+def _check_unused(values: dict[str, Any]) -> None:
+    """See to it that nobody believes to have told a service something."""
+    if given := [name for name, value in values.items() if value is not None]:
+        raise click.UsageError(f"--service predicts with settings of its own: leave out {', '.join(given)}")
+
+
 def _service_engine(url: str, zoom: int, most: int | None, _total: int) -> Engine:
     from playground.area.engines.service import ServiceEngine  # noqa: PLC0415 - requests takes long
 
@@ -160,24 +174,6 @@ def _service_engine(url: str, zoom: int, most: int | None, _total: int) -> Engin
 
 def _say(words: str) -> None:
     console.print(escape(words), soft_wrap=True)
-
-
-@contextlib.contextmanager
-def _journal_path(journal: Path | None, outs: tuple[str, ...], resume: bool | None) -> Iterator[Path]:
-    """Where the journal is: beside the first file, or in a scratch folder if there is none."""
-    files = [out for out in outs if out != outputs.STDOUT]
-    if journal is None and not files:
-        if resume:
-            raise RunError("there is no journal to resume", "give --out FILE, or --journal FILE, both times")
-        with tempfile.TemporaryDirectory(prefix="playground-") as folder:
-            yield Path(folder) / "journal"
-        return
-    path = journal or Path(f"{files[0]}.journal")
-    if resume is None and path.exists():
-        raise RunError(f"{path} holds an unfinished run", "add --resume to go on with it, or --anew to begin again")
-    if not path.absolute().parent.is_dir():
-        raise RunError(f"there is no folder {path.absolute().parent}", "make it first")
-    yield path
 
 
 def _write(done: AreaRun, outs: tuple[str, ...], overview: Overview | None) -> None:
@@ -191,6 +187,16 @@ def _write(done: AreaRun, outs: tuple[str, ...], overview: Overview | None) -> N
 
     with contextlib.suppress(_UnfinishedError):
         outputs.write(batches(), outs)
+
+
+def _write_report(done: AreaRun, table: Path | None, summary: Path | None, hint: str) -> None:
+    try:
+        if table is not None:
+            done.write_table(table)
+        if summary is not None:
+            done.report.write(summary)
+    except OSError as error:  # a full disk
+        raise RunError(f"{error.filename or 'a file'} cannot be written: {error.strerror}", hint) from error
 
 
 class _UnfinishedError(Exception):
@@ -253,7 +259,7 @@ def _state(done: AreaRun, counts: bool = True) -> str:
 
 
 @contextlib.contextmanager
-def _interruptible(done: AreaRun, kept: Path) -> Iterator[None]:
+def _interruptible(done: AreaRun, hint: str) -> Iterator[None]:
     """Let the first Ctrl-C end the run in order, and the second at once."""
 
     def end(number: int, frame: object) -> None:
@@ -265,14 +271,14 @@ def _interruptible(done: AreaRun, kept: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        console.print(f"ended at once; --resume goes on with {escape(str(kept))}", soft_wrap=True)
+        console.print(escape(f"ended at once; {hint}".rstrip("; ")), soft_wrap=True)
         raise click.exceptions.Exit(INTERRUPTED) from error
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _conclude(done: AreaRun, kept: Path) -> None:
+def _conclude(done: AreaRun, hint: str) -> None:
     """Tell what became of the tiles, and leave with the status that says so."""
     report = done.report
     fates = ", ".join(f"{getattr(report, fate):,} {fate}" for fate in ("ok", "empty", "missing", "failed"))
@@ -285,8 +291,8 @@ def _conclude(done: AreaRun, kept: Path) -> None:
     if report.asked == report.missing:
         console.print("[yellow]no tile has imagery:[/] is this the right source, place and zoom?")
     done.close(keep=not report.whole)
-    if not report.whole and kept.exists():
-        console.print(f"what is done is kept in {escape(str(kept))}; --resume goes on with it", soft_wrap=True)
+    if not report.whole and hint:
+        console.print(escape(hint), soft_wrap=True)
     if report.left:
         raise click.exceptions.Exit(INTERRUPTED)
     if report.failed:

@@ -16,8 +16,10 @@ from rich.markup import escape
 
 from playground import resources
 from playground.commands.console import console
-from playground.commands.target import Target, find_target, predictor_options
-from playground.serving.local import free_port, gunicorn_command, readiness
+from playground.commands.target import Setting, Target, find_target, path_from, predictor_options
+from playground.fetching.policy import FetchPolicy
+from playground.serving.local import check_port, gunicorn_command, readiness
+from playground.sources import open_source
 from playground.wrap.render import render_runtime
 from playground.wrap.write import write_files
 
@@ -25,9 +27,17 @@ from playground.wrap.write import write_files
 @click.command()
 @click.argument("path", required=False, type=click.Path(path_type=Path), metavar="[SERVICE.YAML | CONTEXT]")
 @predictor_options
-@click.option("--workers", type=int, metavar="N", help="Worker processes, each with its own copy of the model.")
+@click.option(
+    "--workers", type=Setting("workers"), metavar="N", help="Worker processes, each with its own copy of the model."
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for every one.")
-@click.option("--port", type=int, default=8080, show_default=True, help="Port to listen on; 0 for a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Port to listen on; 0 for a free one.",
+)
 @click.option("--open", "show", is_flag=True, help="Open the map in your browser when the service is ready.")
 def serve(path: Path | None, predictor: str | None, host: str, port: int, show: bool, **options: Any) -> None:
     """Run a service: from a service.yaml, from a generated build context, or from --predictor.
@@ -38,6 +48,10 @@ def serve(path: Path | None, predictor: str | None, host: str, port: int, show: 
     if predictor is not None:  # there is no file that could say it
         target.environ.setdefault("AUTH", os.environ.get("AUTH") or "none")
     settings = target.running_settings()  # what is wrong is said now, once, and not by every worker
+    if settings.tiles is not None:
+        open_source(settings.tiles, FetchPolicy.of(settings)).close()
+        if "TILES" in target.environ:  # typed here; the service runs in the project's folder
+            target.environ["TILES"] = path_from(Path.cwd(), settings.tiles)
     target.environ.setdefault("PREDICTOR_PYTHON", settings.predictor_python or sys.executable)
     is_here = host in ("127.0.0.1", "::1", "localhost")
     if is_here:  # nobody else sees the developer page
@@ -50,8 +64,7 @@ def serve(path: Path | None, predictor: str | None, host: str, port: int, show: 
         if target.settings is not None:
             context = Path(scratch)
             write_files(render_runtime(target.settings), context)
-        port = port or free_port(host)
-        sys.exit(run(target, context, host, port, show))
+        sys.exit(run(target, context, host, check_port(host, port), show))
 
 
 def run(target: Target, context: Path, host: str, port: int, show: bool = False) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import sys
 from pathlib import Path
 from typing import Any
 
 import requests
+
+from playground.errors import PlaygroundError
 
 
 def gunicorn_command(context: Path, host: str, port: int) -> list[str]:
@@ -18,10 +21,27 @@ def gunicorn_command(context: Path, host: str, port: int) -> list[str]:
 
 def free_port(host: str = "127.0.0.1") -> int:
     """A port that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind((host, 0))
-        port: int = sock.getsockname()[1]
-        return port
+    return check_port(host, 0)
+
+
+def check_port(host: str, port: int) -> int:
+    """The port, if a service can listen there; a free one for 0.
+
+    Raises:
+        PlaygroundError: it cannot.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gunicorn does
+        try:
+            sock.bind((host, port))
+        except OSError as error:
+            words = "somebody listens there already" if error.errno == errno.EADDRINUSE else error.strerror
+            raise PlaygroundError(
+                f"cannot listen on {host}:{port}: {words}", "name another with --port (0 is a free one), or --host"
+            ) from error
+        found: int = sock.getsockname()[1]
+        return found
 
 
 def readiness(url: str) -> tuple[bool, str, dict[str, Any]]:

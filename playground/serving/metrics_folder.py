@@ -11,15 +11,23 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from playground import scratch
+
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """Prometheus' library reads it. Predictor processes don't see it: what a partner counts is the partner's."""
 PREFIX = "playground-metrics-"
 
 
 def on_starting(server: Any) -> None:
-    """A new folder for each start, in memory where there is a file system for that; a reload keeps it."""
+    """A new folder for each start, in memory where there is a file system for that; a reload keeps it.
+
+    What servers left there that were killed goes.
+    """
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
-    os.environ[VARIABLE] = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=memory)
+    for gone in scratch.sweep(PREFIX, memory):
+        shutil.rmtree(answers_folder(str(gone)), ignore_errors=True)
+    made, server.playground_folder_lock = scratch.make(f"{PREFIX}{os.getpid()}-", memory)
+    os.environ[VARIABLE] = str(made)
 
 
 def folder() -> Path | None:

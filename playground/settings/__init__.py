@@ -3,6 +3,7 @@
 Errors, the documentation's table and the generated files all come from the one definition in ``fields``.
 """
 
+from playground.settings.arguments import load_arguments
 from playground.settings.fields import (
     PROJECT_ID,
     PredictorSettings,
@@ -22,6 +23,7 @@ __all__ = [
     "RunningSettings",
     "ServiceSettings",
     "docs_table",
+    "load_arguments",
     "load_running",
     "load_service",
     "read_number",

@@ -68,7 +68,7 @@ def load_service(path: Path, rules: Sequence[Rule] = ()) -> ServiceSettings:
         elif entry.key == "API_KEYS":
             problems.append(f"{place}: {NO_SECRETS}")
         elif entry.key not in known:
-            problems.append(f"{place}: unknown key{_suggestion(entry.key, known)}")
+            problems.append(f"{place}: unknown key{nearest(entry.key, known)}")
         else:
             definition = known[entry.key][1]
             try:
@@ -95,11 +95,18 @@ def load_service(path: Path, rules: Sequence[Rule] = ()) -> ServiceSettings:
     return ServiceSettings(**parts, resources=resources, warnings=tuple(warnings))
 
 
-def load_running(config_path: Path | None, environ: Mapping[str, str]) -> RunningSettings:
+def load_running(
+    config_path: Path | None, environ: Mapping[str, str], said: Mapping[str, str] | None = None
+) -> RunningSettings:
     """What the running service needs.
 
     A key may stand at the top of app.yaml, below its ``env_variables``, or in the environment; the later wins. An empty
     value counts as not given. Other keys of app.yaml are App Engine's and ignored.
+
+    Args:
+        config_path: app.yaml, if there is one.
+        environ: variable -> text.
+        said: what a person wrote who set no variable, by the variable: ``{"ZOOM_LEVEL": "argument zoom"}``.
 
     Raises:
         SettingsError: with every problem, not the first only.
@@ -108,7 +115,8 @@ def load_running(config_path: Path | None, environ: Mapping[str, str]) -> Runnin
     problems: list[str] = []
     values: dict[str, Any] = {}
     given: set[str] = set()
-    where = f"{config_path} and the environment" if config_path else "the environment"
+    given_by = "the arguments" if said else "the environment"
+    where = f"{config_path} and {given_by}" if config_path else given_by
     entries = _flat(_entries(config_path), "env_variables", config_path, problems) if config_path else ()
     by_key = {entry.key: entry for entry in entries}
     for key, (attribute, definition) in known.items():
@@ -117,7 +125,7 @@ def load_running(config_path: Path | None, environ: Mapping[str, str]) -> Runnin
         if in_file and isinstance(definition.kind, Hidden) and not definition.kind.in_files:
             problems.append(f"{config_path}:{in_file.line}: {in_file.key}: {NO_SECRETS}")
         elif text := environ.get(definition.env):
-            place, found = f"environment variable {definition.env}", text
+            place, found = (said or {}).get(definition.env) or f"environment variable {definition.env}", text
             read = partial(definition.kind.parse, text)
         elif variable and variable.raw != "":
             place, found = f"{config_path}:{variable.line}: {variable.key}", variable.found
@@ -138,7 +146,7 @@ def load_running(config_path: Path | None, environ: Mapping[str, str]) -> Runnin
     several, wrong = read_several(values.get("predictors") or [])
     missing = [f"{place}: missing in {where}, needed: {each.allowed}" for place, each in _missing(several, given)]
     problems = [*missing, *problems, *wrong]
-    _raise_if(problems, config_path or "the environment")
+    _raise_if(problems, config_path or given_by)
     first = several[0] if several else {}
     values.setdefault("name", _service_id(values.get("predictor_package") or first["predictor_package"]))
     values["application"] = values.get("metadata")
@@ -197,7 +205,7 @@ def _flat(entries: Iterable[Entry], opened: str, path: Path, problems: list[str]
             yield entry
 
 
-def _suggestion(key: str, known: Iterable[str]) -> str:
+def nearest(key: str, known: Iterable[str]) -> str:
     """A did-you-mean: a key spelt nearly so, or one whose last part is spelt nearly so."""
     plain = {name.lower(): name for name in known}
     plain |= {name.rpartition(".")[2]: name for name in plain if "." in name}

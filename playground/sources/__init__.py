@@ -95,5 +95,8 @@ def open_source(text: str, policy: FetchPolicy | None = None) -> TileSource:
         opener = registry.load(SOURCES[kind_name].target)
         source: TileSource = opener(text, policy) if opener.takes_policy else opener(text)
         return source
-    possible = "; ".join(f"{kind.example} ({kind.help})" for kind in SOURCES.values())
-    raise SourceSettingsError(f"{without_secrets(text)!r} names no tile source", f"possible are: {possible}")
+    possible = ", ".join(kind.example for kind in SOURCES.values())
+    hint = f"possible are {possible}; `playground sources` explains each"
+    if re.match("https?://", text):
+        hint = f"a tile server's address has placeholders, like {SOURCES['xyz'].example}; {hint}"
+    raise SourceSettingsError(f"{without_secrets(text)!r} names no tile source", hint)

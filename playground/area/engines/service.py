@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -145,15 +146,25 @@ def describe_service(url: str, zoom: int | None) -> tuple[int, dict[str, Any]]:
     Raises:
         RunError: nobody answers there, or it does not tell its zoom.
     """
+    hint = "is it running? its root is the URL, like https://ships.example.com"
     try:
         response = requests.get(f"{url.rstrip('/')}/version", timeout=30)
         told = response.json() if response.ok else {}
+    except requests.JSONDecodeError as error:
+        raise RunError(f"what answers at {url} is no playground service", hint) from error
+    except requests.Timeout as error:
+        raise RunError(f"the service {url} does not answer within 30 seconds", hint) from error
+    except requests.ConnectionError as error:
+        why = re.search(r"\[Errno \d+\] ([^'\")]+)", str(error))
+        words = why[1] if why else "it cannot be reached"
+        raise RunError(f"the service {url} does not answer: {words}", hint) from error
     except (requests.RequestException, ValueError) as error:
-        raise RunError(f"the service {url} does not answer: {error}", "is it running? its root is the URL") from error
+        raise RunError(f"the service {url} cannot be asked: {error}", hint) from error
     told = told if isinstance(told, dict) else {}
     found = told.get("zoom_level", zoom)
     if found is None:
-        raise RunError(f"the service {url} does not tell its zoom", "give --zoom")
+        said = "" if response.ok else f": it answers {response.status_code}"
+        raise RunError(f"the service {url} does not tell its zoom{said}", hint if said else "give --zoom")
     return int(found), {
         "service": url.rstrip("/"),
         "predictor": told.get("predictor", ""),

@@ -61,7 +61,7 @@ class CapacityFields:
         metadata=about(
             "ENDPOINTS",
             Block("a list of mappings: class, action, and namespace, name, version", many=True),
-            "endpoints that are no prediction: classes of the server's own Python, see partner.md",
+            "endpoints that are no prediction: classes of the server's own Python, see team.md",
         ),
     )
     max_requests: int = field(
