@@ -107,8 +107,22 @@ def pixel_of_lnglat(
 
 def bounds(tile: mercantile.Tile) -> tuple[float, float, float, float]:
     """(west, south, east, north) of a tile, degrees."""
-    box = mercantile.bounds(tile)
-    return (box.west, box.south, box.east, box.north)
+    (west, east), (south, north) = _longitudes(tile.z, tile.x), _latitudes(tile.z, tile.y)
+    return (west, south, east, north)
+
+
+@functools.lru_cache(1024)
+def _longitudes(z: int, x: int) -> tuple[float, float]:
+    """(west, east) of a column of tiles."""
+    box = mercantile.bounds(mercantile.Tile(x, 0, z))
+    return box.west, box.east
+
+
+@functools.lru_cache(1024)
+def _latitudes(z: int, y: int) -> tuple[float, float]:
+    """(south, north) of a row of tiles."""
+    box = mercantile.bounds(mercantile.Tile(0, y, z))
+    return box.south, box.north
 
 
 def resolution(tile: mercantile.Tile, tile_size: int) -> float:

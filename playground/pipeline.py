@@ -269,13 +269,17 @@ class Pipeline:
         return Outcome(answer, _describe(served, frame), report, timing)
 
 
-def open_engine(settings: RunningSettings) -> TileEngine | None:
-    """Where the service's tiles come from; None for one that only takes images."""
+def open_engine(settings: RunningSettings, **options: Any) -> TileEngine | None:
+    """Where the service's tiles come from; None for one that only takes images.
+
+    Args:
+        settings: of the running service.
+        options: others of TileEngine.
+    """
     if settings.tiles is None:
         return None
-    return TileEngine(
-        open_source(settings.tiles, FetchPolicy.of(settings)), settings.padding, cast("Fill", settings.fill)
-    )
+    source = open_source(settings.tiles, FetchPolicy.of(settings))
+    return TileEngine(source, settings.padding, cast("Fill", settings.fill), **options)
 
 
 def limits_of(settings: RunningSettings) -> Limits:

@@ -13,10 +13,8 @@ from typing import Any, NamedTuple
 import geojson
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from playground_interfaces import PredictionResult, encoding, telling
+from playground_interfaces import encoding, telling
 
 
 class Colour(enum.Enum):
@@ -94,61 +92,3 @@ def test_a_circle_is_told_as_ever():
     for write in (encoding.encoder(), encoding.slowly):
         with pytest.raises(ValueError, match="Circular"):
             write(circle)
-
-
-def result_of(*geometries: Any, category: Any = "ship", **properties: Any) -> PredictionResult:
-    result = PredictionResult(None)
-    for geometry in geometries:
-        result.add_polygon(category, geometry[0] if geometry else [], geometry[1:], 0.87654, **properties)
-    return result
-
-
-class Formatting(PredictionResult):
-    def format(self):
-        return {"type": "FeatureCollection", "features": []}
-
-
-SQUARE = [(0, 0), (0, 8.005), [8.125, 8], (-0.001, 1e17)]
-RESULTS = {
-    "empty": result_of(),
-    "rings": result_of([SQUARE], [SQUARE, SQUARE[:3]], (tuple(SQUARE),), note="é"),
-    "arrays": result_of([np.array(SQUARE)], [np.array(SQUARE, np.float32)], [np.array([[1, 2], [3, 4]])], a=np.int8(1)),
-    "numpy numbers": result_of([[(np.float32(0.005), np.int64(3))] * 3]),
-    "others": result_of([[(True, "1.5"), (decimal.Decimal("1.005"), 2**70)]]),
-    "heights": result_of([[(1, 2, 3.555)]], [[(1,), (2, 3, 4)]], [[]], []),
-    "no numbers": result_of([[(math.nan, math.inf)]]),
-    "too large": result_of([[(10**400, 0)]]),
-    "no positions": result_of([[1, 2]]),
-    "sets": result_of([[{1, 2}]]),
-    "words": result_of([["ab"]]),
-    "marks": result_of([SQUARE], [SQUARE], category=encoding.PLACE),
-    "odd properties": result_of([SQUARE], seen={1}, when=datetime.date(2026, 1, 1)),
-    "subclass": Formatting(None),
-}
-RESULTS["points and boxes"] = result_of([SQUARE])
-RESULTS["points and boxes"].add_point("p", (1.005, 2))
-RESULTS["points and boxes"].add_box("b", (1.005, 2, 3, 4))
-RESULTS["points and boxes"].add_result("old", SQUARE, np.float32(0.5))
-
-
-@pytest.mark.parametrize("name", RESULTS)
-def test_prediction_results_are_written_as_they_format_themselves(name):
-    def as_ever(result: Any) -> list[Any]:
-        return json.loads(telling.told(result)[1])
-
-    try:
-        expected = repr(as_ever(RESULTS[name]))
-    except Exception as error:  # noqa: BLE001
-        with pytest.raises(type(error)):
-            encoding.written(RESULTS[name], encoding.encoder())
-    else:
-        assert name not in ("rings", "arrays") or encoding.collection_text(RESULTS[name])
-        assert repr(json.loads(encoding.written(RESULTS[name], encoding.encoder())[1])) == expected
-
-
-@given(st.lists(st.tuples(st.floats(allow_nan=False, allow_infinity=False), st.integers() | st.floats(-999, 999))))
-def test_rings_are_rounded_as_ever(ring):
-    result = result_of([ring])
-    text = encoding.collection_text(result)
-    if text is not None:
-        assert repr(json.loads(text)) == repr(json.loads(telling.told(result)[1]))

@@ -4,7 +4,8 @@ import json
 import marshal
 from itertools import chain
 
-from .prediction_result import PredictionResult
+from .packing import packed_features, packed_result
+from .prediction_result import PredictionResult, properties_of
 from .telling import encode, features_of, plain
 
 SAMPLE = ['"', 1.5, True, None, "\u00e9", 2**63, {"a": [1e-7]}, (1,)]
@@ -19,20 +20,23 @@ quick = json.JSONEncoder(default=plain, check_circular=False, separators=(",", "
 
 
 def written(result, encode_features):
-    """What the partner returned for a tile, as a head and its features in JSON.
+    """What the partner returned for a tile, as a head and its features: packed, if they can be, else in JSON.
 
     Args:
         result: whatever it is.
         encode_features: from ``encoder``.
     """
-    text = collection_text(result)
-    if text is not None:
-        return {"op": "result", "kind": "prediction_result"}, text.encode("utf-8")
+    if type(result) is PredictionResult and "format" not in vars(result):
+        found = packed_result(result, encode_features) or collection_text(result)
+        if found is not None:
+            return {"op": "result", "kind": "prediction_result"}, found
     kind, features = features_of(result)
     head = {"op": "result", "kind": kind}
     if kind == "other":
         head["type"] = type(result).__name__
-    return head, encode_features(features)
+    if not features:
+        return head, b"[]"
+    return head, packed_features(features, encode_features) or encode_features(features)
 
 
 def encoder():
@@ -111,28 +115,23 @@ def plainly(value):
 
 
 def collection_text(result):
-    """The features of a PredictionResult in JSON, as ``result.format()`` has them; None where that must say.
+    """The features of a PredictionResult in JSON, as its ``format`` has them; None where that must say.
 
     Most of what its ``format`` takes is rounding, number by number; here a ring is written at once. For a float, the
     text that ``%.2f`` writes is the number that ``round`` gives: both come from the same correctly rounded decimals.
     """
-    if type(result) is not PredictionResult or "format" in vars(result):
-        return None
     features, texts = [], []
     try:
         for each in result.list_results:
-            properties = dict(each.properties)
-            properties["category"] = each[0]
-            properties["score"] = round(each[2], 2)
             geometry = {"type": each.geometry["type"], "coordinates": PLACE}
-            features.append({"type": "Feature", "geometry": geometry, "properties": properties})
+            features.append({"type": "Feature", "geometry": geometry, "properties": properties_of(each)})
             texts.append(rings_text(each.geometry["coordinates"]))
         frames = quick(features).split(QUOTED)
         if len(frames) != len(texts) + 1:
             return None
     except Exception:  # format() says what is wrong, if it is
         return None
-    return "".join(chain.from_iterable(zip(frames, texts + [""])))
+    return "".join(chain.from_iterable(zip(frames, texts + [""]))).encode("utf-8")
 
 
 def rings_text(rings):

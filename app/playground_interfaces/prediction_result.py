@@ -69,14 +69,11 @@ class PredictionResult(object):
         """
         features = []
         for result in self.list_results:
-            properties = dict(result.properties)
-            properties["category"] = result[0]
-            properties["score"] = round(result[2], 2)
             geometry = {
                 "type": result.geometry["type"],
                 "coordinates": _rounded(result.geometry["coordinates"]),
             }
-            features.append({"type": "Feature", "geometry": geometry, "properties": properties})
+            features.append({"type": "Feature", "geometry": geometry, "properties": properties_of(result)})
         return FeatureCollection(features)
 
 
@@ -91,6 +88,14 @@ class FeatureCollection(dict):
             return self[name]
         except KeyError:
             raise AttributeError(name)
+
+
+def properties_of(result):
+    """The properties of one found object."""
+    properties = dict(result.properties)
+    properties["category"] = result[0]
+    properties["score"] = round(result[2], 2)
+    return properties
 
 
 def _rounded(coordinates):

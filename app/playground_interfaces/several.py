@@ -16,6 +16,7 @@ from functools import partial
 
 from .encoding import encoder, written
 from .loop import PartGoneError, decode_part, failure
+from .packing import Packed, counts
 from .telling import listed
 from .tile import Tile
 
@@ -29,6 +30,8 @@ SINCE = struct.Struct("d")
 SIZES = 8
 """Sizes of arrays that buffers are kept of."""
 ATTRIBUTES = ("image", "array", "valid")
+FRAME, POOL = 0, 1
+"""Memory that is shared: what is written for one frame, and what the server keeps pixels in, which is only read."""
 
 
 class Several(object):
@@ -45,7 +48,7 @@ class Several(object):
         self.predictor = predictor
         self.workdir = workdir
         self.encode = encoder()
-        self.memory = None
+        self.memories = [None, None]
         self.buffers = Buffers()
 
     def reply(self, request):
@@ -54,12 +57,14 @@ class Several(object):
 
     def share(self, request):
         """Take the memory that the server offers, in the place of an earlier one."""
-        self.memory = None
+        place = request["place"]
+        self.memories[place] = None
         self.wire.send({"op": "memory"})
         try:
             descriptor = receive_descriptor(self.wire.socket)
             try:
-                self.memory = memoryview(mmap.mmap(descriptor, request["size"]))
+                access = mmap.ACCESS_WRITE if place == FRAME else mmap.ACCESS_READ
+                self.memories[place] = memoryview(mmap.mmap(descriptor, request["size"], access=access))
             finally:
                 os.close(descriptor)
         except (OSError, ValueError, AttributeError) as error:
@@ -98,8 +103,8 @@ class Several(object):
     def note(self, index):
         """Tell the server which tile it is now: if the time is wrong for a moment, then by too little."""
         now = time.monotonic()
-        SINCE.pack_into(self.memory, INDEX.size, now)
-        INDEX.pack_into(self.memory, 0, index)
+        SINCE.pack_into(self.memories[FRAME], INDEX.size, now)
+        INDEX.pack_into(self.memories[FRAME], 0, index)
         return now
 
     def predict(self, part):
@@ -128,28 +133,43 @@ class Several(object):
 
 
 class Told(object):
-    """The answers to a frame's tiles; most have the same head, which is told once."""
+    """The answers to a frame's tiles; most have the same head, which is told once.
+
+    What is packed of all tiles travels behind their blobs: how many rings the polygons have, how many positions the
+    rings have, and the positions.
+    """
 
     def __init__(self):
         self.heads, self.places = [], {}
         self.which, self.lengths, self.micros, self.blobs = [], [], [], []
+        self.polygons, self.rings, self.positions, self.numbers = [], [], [], []
         self.alone = {}
 
     def add(self, answer, part):
         head, encoded = answer
-        key = (head.get("kind"), head.get("type"), tuple(part.read)) if head["op"] == "result" else len(self.which)
+        form = None
+        if type(encoded) is Packed:
+            form, rings, positions, numbers, encoded = encoded
+            self.polygons.append(len(rings))
+            self.rings += rings
+            self.positions += positions
+            self.numbers.append(numbers)
+        key = len(self.which)
+        if head["op"] == "result":
+            key = (head["kind"], head.get("type"), form, tuple(part.read))
         place = self.places.get(key)
         if place is None:
             place = self.places[key] = len(self.heads)
-            self.heads.append(dict(head, read=part.read))
+            self.heads.append(dict(head, read=part.read, packed=form))
         self.which.append(place)
         self.lengths.append(len(encoded))
         self.blobs.append(encoded)
 
     def reply(self):
         """The head and the blobs of the answering frame."""
-        names = ("heads", "which", "lengths", "micros", "alone")
-        return dict([(name, getattr(self, name)) for name in names], op="several"), self.blobs
+        names = ("heads", "which", "lengths", "micros", "polygons", "alone")
+        blobs = self.blobs + [counts(self.rings), counts(self.positions)] + self.numbers
+        return dict([(name, getattr(self, name)) for name in names], op="several"), blobs
 
 
 class Parts(object):
@@ -161,7 +181,8 @@ class Parts(object):
         several: whose memory, and whose wire.
         index: which tile of the frame it is.
         kinds: the parts that there are: name, length in bytes, and of arrays the shape and the dtype.
-        asked: the tile's address and frame, and its parts: which of the kinds each is, and where it begins.
+        asked: the tile's address and frame, and its parts: which of the kinds each is, where it begins, in which
+            memory.
     """
 
     def __init__(self, several, index, kinds, asked):
@@ -170,9 +191,9 @@ class Parts(object):
         self.asked = asked
         self.buffers, self.lent = several.buffers, []
         self.sent = {}
-        for kind, start in asked["parts"]:
+        for kind, start, place in asked["parts"]:
             part = kinds[kind]
-            self.sent[part["name"]] = (part, several.memory[start : start + part["length"]])
+            self.sent[part["name"]] = (part, several.memories[place][start : start + part["length"]])
         self.read = []
         self.is_over = False
 

@@ -22,34 +22,47 @@ class Tile(object):
         metadata (dict): what the caller told about the images, as it came; {} if nothing.
     """
 
-    def __init__(self, url, img_array=None, **frame):
+    def __init__(
+        self,
+        url,
+        img_array=None,
+        *,
+        z=None,
+        x=None,
+        y=None,
+        padding=0,
+        size=None,
+        bounds=None,
+        resolution=None,
+        tiles=None,
+        metadata=None,
+        load_image=None,
+        load_array=None,
+        load_valid=None,
+    ):
         """A tile from its address and, if known, its image.
 
         Args:
             url (str): where the image came from.
             img_array: the encoded image (bytes-like), or the decoded one (H x W or H x W x bands array).
-            **frame: z, x, y, padding, size, bounds, resolution, tiles, metadata; and the loaders ``load_image``,
-                ``load_array`` and ``load_valid``, each a callable without arguments that makes the attribute when
-                it is read.
+            z, x, y, padding, size, bounds, resolution, tiles, metadata: its frame, see the attributes.
+            load_image, load_array, load_valid: each a callable without arguments that makes the attribute when it is
+                read.
         """
         self.url = url
         self._parts = {}
-        if getattr(img_array, "ndim", 1) >= 2:
-            self._parts["array"] = img_array
-        elif img_array is not None:
-            self._parts["image"] = img_array
-        self._loaders = {part: frame.pop("load_" + part, None) for part in ("image", "array", "valid")}
-        self.z = frame.pop("z", None)
-        self.x = frame.pop("x", None)
-        self.y = frame.pop("y", None)
-        self.padding = frame.pop("padding", 0)
-        self.size = frame.pop("size", None)
-        self.bounds = frame.pop("bounds", None)
-        self.resolution = frame.pop("resolution", None)
-        self._tiles = frame.pop("tiles", None)
-        self.metadata = frame.pop("metadata", None) or {}
-        if frame:
-            raise TypeError("Tile() got unexpected arguments: " + ", ".join(sorted(frame)))
+        if img_array is not None:
+            self._parts["array" if getattr(img_array, "ndim", 1) >= 2 else "image"] = img_array
+        self._loaders = {"image": load_image, "array": load_array, "valid": load_valid}
+        self.z = z
+        self.x = x
+        self.y = y
+        self.padding = padding
+        self.size = size
+        self.bounds = bounds
+        self.resolution = resolution
+        self._tiles = tiles
+        self.metadata = metadata or {}
 
     def _part(self, name):
         if name not in self._parts:

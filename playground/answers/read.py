@@ -10,6 +10,7 @@ import numpy as np
 
 from playground.answers.audit import Audit
 from playground.answers.table import PARTS, Table, table_of, table_of_polygons
+from playground.packed import Coordinates, Polygons, gathered
 
 BLOCK = 256
 """Geometries looked through number by number when one of them cannot be read at once."""
@@ -42,7 +43,8 @@ def read_table(features: Sequence[Any], audit: Audit) -> tuple[Table, set[int]]:
         for member in _members(geometry, owner, collections):
             try:
                 kind = member["type"]
-                shape = PARTS[kind](member["coordinates"])
+                coordinates = member["coordinates"]
+                shape = PARTS[kind](coordinates.tolist() if isinstance(coordinates, Coordinates) else coordinates)
             except UNREADABLE:
                 audit.lose("unreadable", [owner])
                 continue
@@ -66,10 +68,18 @@ def _polygons(features: Sequence[Any]) -> Table | None:
         kinds = {geometry["type"] for geometry in geometries} | {feature["type"] for feature in features}
         if kinds != {"Polygon", "Feature"} or not all(issubclass(each, dict) for each in set(map(type, features))):
             return None
+        if set(map(type, polygons)) == {Coordinates}:
+            return _packed(gathered(polygons))
         table, width = table_of_polygons(polygons)
     except UNREADABLE:
         return None
     return table if width == 2 else None
+
+
+def _packed(polygons: Polygons) -> Table:
+    count = len(polygons.rings)
+    ones = np.ones(count, np.int64)
+    return Table(["Polygon"] * count, np.arange(count), ones, polygons.rings, polygons.positions, polygons.coords)
 
 
 def _members(geometry: Any, owner: int, collections: set[int]) -> Iterable[Any]:

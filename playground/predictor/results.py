@@ -10,6 +10,7 @@ import geojson
 import orjson
 
 from playground.errors import PredictorFailedError, TileRejectedError
+from playground.packed import Coordinates
 from playground.predictor.state import OtherResult
 
 logger = logging.getLogger(__name__)
@@ -29,10 +30,21 @@ def read_result(reply: dict[str, Any], blob: bytearray) -> Any:
     if reply["kind"] == "other":
         return OtherResult(reply["type"])
     try:
-        features = orjson.loads(blob)
+        read = orjson.loads(blob)
     except orjson.JSONDecodeError:  # NaN and Infinity: the answer's audit counts them
-        features = json.loads(blob)
-    return collection_of(features)
+        read = json.loads(blob)
+    polygons = reply.get("polygons")
+    return collection_of(read if polygons is None else _features(polygons, read))
+
+
+def _features(polygons: list[Coordinates], properties: list[Any]) -> list[Any]:
+    """Features of what came packed: of each the properties, or those that all share."""
+    if len(properties) == 1:
+        properties = properties * len(polygons)
+    return [
+        {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": coordinates}, "properties": told}
+        for coordinates, told in zip(polygons, properties, strict=True)
+    ]
 
 
 def collection_of(features: list[Any]) -> geojson.FeatureCollection:

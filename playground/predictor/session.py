@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -287,8 +288,15 @@ def encode(tile: Tile, eager: Sequence[str]) -> tuple[bytes, list[Any]]:
 
 
 def _frame(tile: Tile) -> dict[str, Any]:
-    names = ("z", "x", "y", "padding", "size", "bounds", "resolution")
-    frame = {name: value for name in names if (value := getattr(tile, name)) is not None}
+    frame = {
+        "z": tile.z,
+        "x": tile.x,
+        "y": tile.y,
+        "padding": tile.padding,
+        "size": tile.size,
+        "bounds": tile.bounds,
+        "resolution": tile.resolution,
+    }
     if tile.metadata:
         frame["metadata"] = tile.metadata
     return frame
@@ -296,15 +304,19 @@ def _frame(tile: Tile) -> dict[str, Any]:
 
 def is_part(tile: Tile, name: str) -> bool:
     """Whether a tile has so many images."""
-    return _place(name)[0] < len(tile.tiles)
+    place = _place(name)[0]
+    return not place or place < len(tile.tiles)
 
 
 def load_part(tile: Tile, name: str) -> Any:
     """One part of a tile, or of its further images, made if it is not there yet; None where there is no such image."""
     place, attribute = _place(name)
-    return getattr(tile.tiles[place], attribute) if place < len(tile.tiles) else None
+    if place and place >= len(tile.tiles):
+        return None
+    return getattr(tile.tiles[place] if place else tile, attribute)
 
 
+@functools.lru_cache(64)
 def _place(name: str) -> tuple[int, str]:
     """Which of a request's images a part belongs to, and its attribute: "image" is (0, "image"), "1:image" the next."""
     place, _, attribute = name.rpartition(":")

@@ -96,7 +96,8 @@ class Predictor(Protocol):
     def predict_several(self, tiles: Sequence[Tile]) -> list[Any]:
         """What ``predict`` would return for each of these tiles, or the exception that it would raise, in their order.
 
-        They go to the predictor together, at a fraction of the cost, and each may take as long as it may alone.
+        They go to the predictor together, at a fraction of the cost, and each may take as long as it may alone. The
+        coordinates of polygons may be ``packed.Coordinates``, which are lists where somebody looks at them.
         """
 
     def close(self) -> None:
