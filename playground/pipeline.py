@@ -269,17 +269,13 @@ class Pipeline:
         return Outcome(answer, _describe(served, frame), report, timing)
 
 
-def open_engine(settings: RunningSettings, **options: Any) -> TileEngine | None:
-    """Where the service's tiles come from; None for one that only takes images.
-
-    Args:
-        settings: of the running service.
-        options: others of TileEngine.
-    """
+def open_engine(settings: RunningSettings) -> TileEngine | None:
+    """Where the service's tiles come from; None for one that only takes images."""
     if settings.tiles is None:
         return None
-    source = open_source(settings.tiles, FetchPolicy.of(settings))
-    return TileEngine(source, settings.padding, cast("Fill", settings.fill), **options)
+    return TileEngine(
+        open_source(settings.tiles, FetchPolicy.of(settings)), settings.padding, cast("Fill", settings.fill)
+    )
 
 
 def limits_of(settings: RunningSettings) -> Limits:

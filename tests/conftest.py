@@ -19,7 +19,7 @@ from interpreters import interpreter
 from PIL import Image
 from service import RunningService, start_service, stop_all
 
-from playground.predictor import Limits, Pool, PredictorSpec, ProcessPredictor
+from playground.predictor import Limits, PredictorSpec, ProcessPredictor
 from playground.sources.mbtiles import write_mbtiles
 
 PREDICTORS = Path(__file__).parent / "predictors"
@@ -64,16 +64,12 @@ def start_predictor() -> Iterator:
     started: list[ProcessPredictor] = []
 
     def start(
-        target: str,
-        python: str = sys.executable,
-        workdir: Path = PREDICTORS,
-        pool: Pool | None = None,
-        **limits: float,
+        target: str, python: str = sys.executable, workdir: Path = PREDICTORS, **limits: float
     ) -> ProcessPredictor:
         package, _, class_name = target.partition(":")
         spec = PredictorSpec(package, class_name, workdir, python)
         causes: list[str] = []
-        predictor = ProcessPredictor(spec, Limits(**limits), observe=causes.append, pool=pool)
+        predictor = ProcessPredictor(spec, Limits(**limits), observe=causes.append)
         predictor.causes = causes
         started.append(predictor)
         predictor.start()

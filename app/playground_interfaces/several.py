@@ -30,8 +30,6 @@ SINCE = struct.Struct("d")
 SIZES = 8
 """Sizes of arrays that buffers are kept of."""
 ATTRIBUTES = ("image", "array", "valid")
-FRAME, POOL = 0, 1
-"""Memory that is shared: what is written for one frame, and what the server keeps pixels in, which is only read."""
 
 
 class Several(object):
@@ -48,7 +46,7 @@ class Several(object):
         self.predictor = predictor
         self.workdir = workdir
         self.encode = encoder()
-        self.memories = [None, None]
+        self.memory = None
         self.buffers = Buffers()
 
     def reply(self, request):
@@ -57,14 +55,12 @@ class Several(object):
 
     def share(self, request):
         """Take the memory that the server offers, in the place of an earlier one."""
-        place = request["place"]
-        self.memories[place] = None
+        self.memory = None
         self.wire.send({"op": "memory"})
         try:
             descriptor = receive_descriptor(self.wire.socket)
             try:
-                access = mmap.ACCESS_WRITE if place == FRAME else mmap.ACCESS_READ
-                self.memories[place] = memoryview(mmap.mmap(descriptor, request["size"], access=access))
+                self.memory = memoryview(mmap.mmap(descriptor, request["size"]))
             finally:
                 os.close(descriptor)
         except (OSError, ValueError, AttributeError) as error:
@@ -103,8 +99,8 @@ class Several(object):
     def note(self, index):
         """Tell the server which tile it is now: if the time is wrong for a moment, then by too little."""
         now = time.monotonic()
-        SINCE.pack_into(self.memories[FRAME], INDEX.size, now)
-        INDEX.pack_into(self.memories[FRAME], 0, index)
+        SINCE.pack_into(self.memory, INDEX.size, now)
+        INDEX.pack_into(self.memory, 0, index)
         return now
 
     def predict(self, part):
@@ -181,8 +177,7 @@ class Parts(object):
         several: whose memory, and whose wire.
         index: which tile of the frame it is.
         kinds: the parts that there are: name, length in bytes, and of arrays the shape and the dtype.
-        asked: the tile's address and frame, and its parts: which of the kinds each is, where it begins, in which
-            memory.
+        asked: the tile's address and frame, and its parts: which of the kinds each is, and where it begins.
     """
 
     def __init__(self, several, index, kinds, asked):
@@ -191,9 +186,9 @@ class Parts(object):
         self.asked = asked
         self.buffers, self.lent = several.buffers, []
         self.sent = {}
-        for kind, start, place in asked["parts"]:
+        for kind, start in asked["parts"]:
             part = kinds[kind]
-            self.sent[part["name"]] = (part, several.memories[place][start : start + part["length"]])
+            self.sent[part["name"]] = (part, several.memory[start : start + part["length"]])
         self.read = []
         self.is_over = False
 

@@ -6,7 +6,6 @@ The partner's process can crash, hang or exit; here that is one failed request a
 from playground.predictor.inline import InlinePredictor
 from playground.predictor.limits import Limits
 from playground.predictor.poison import Poison
-from playground.predictor.pool import Pool
 from playground.predictor.process import PredictorSpec
 from playground.predictor.state import OtherResult, Predictor, PredictorState, ServedTile
 from playground.predictor.supervised import ProcessPredictor
@@ -16,7 +15,6 @@ __all__ = [
     "Limits",
     "OtherResult",
     "Poison",
-    "Pool",
     "Predictor",
     "PredictorSpec",
     "PredictorState",

@@ -20,12 +20,11 @@ from typing import Any
 import numpy as np
 
 from playground.errors import PlaygroundError
-from playground.predictor.pool import Pool
 from playground.predictor.session import Session, head_of, is_part, load_part
 from playground.predictor.turns import Answer
 from playground.predictor.unpacking import unpacked
 from playground_interfaces import Tile
-from playground_interfaces.several import FRAME, INDEX, POOL, SINCE
+from playground_interfaces.several import INDEX, SINCE
 
 logger = logging.getLogger(__name__)
 
@@ -124,16 +123,13 @@ class Frames:
     Args:
         session: the process.
         memory_mb: resident memory at which it answers before all tiles are predicted; 0 for no limit.
-        pool: where arrays may lie that need not be copied. Not where memory is limited: it would count as resident.
     """
 
-    def __init__(self, session: Session, memory_mb: int = 0, pool: Pool | None = None) -> None:
+    def __init__(self, session: Session, memory_mb: int = 0) -> None:
         self.session = session
         self._memory_mb = memory_mb
         self._memory: Memory | None = None
         self._refused = False
-        self._pool = None if memory_mb else pool
-        self._is_pool_shared = False
         self._count = 0
 
     def predict(
@@ -232,16 +228,15 @@ class Frames:
 
     def _write(self, tiles: Sequence[Tile], eager: Sequence[str]) -> dict[str, Any] | None:
         """Write parts of the tiles to the memory; what tells the process about them. None where that cannot be."""
-        gathered: list[list[tuple[str, Any, int, int | None]]] = []
+        gathered: list[list[tuple[str, Any, int]]] = []
         size = HEADER
         for tile in tiles:
             parts, needed = [], 0
             for name in eager:
                 if is_part(tile, name):
                     value, length = _sized(load_part(tile, name))
-                    there = self._place_of(value)
-                    parts.append((name, value, length, there))
-                    needed += 0 if there is not None else -(-length // ALIGNED) * ALIGNED
+                    parts.append((name, value, length))
+                    needed += -(-length // ALIGNED) * ALIGNED
             if size + needed > LARGEST:
                 break
             gathered.append(parts)
@@ -254,28 +249,12 @@ class Frames:
         start = HEADER
         for tile, parts in zip(tiles, gathered, strict=False):
             places = []
-            for name, value, length, there in parts:
-                if there is not None:
-                    kind = (name, length, value.shape, value.dtype.str)
-                    places.append((kinds.setdefault(kind, len(kinds)), there, POOL))
-                    continue
+            for name, value, length in parts:
                 kind = (name, length, *self._memory.write(start, value, length))
-                places.append((kinds.setdefault(kind, len(kinds)), start, FRAME))
+                places.append((kinds.setdefault(kind, len(kinds)), start))
                 start += -(-length // ALIGNED) * ALIGNED
             heads.append({**head_of(tile, ())[0], "parts": places})
         return {"op": "several", "kinds": [_described(*kind) for kind in kinds], "tiles": heads}
-
-    def _place_of(self, value: Any) -> int | None:
-        """Where an array lies in the pool, which the process can look into; None if it does not."""
-        if self._pool is None or not isinstance(value, np.ndarray):
-            return None
-        there = self._pool.place_of(value)
-        if there is not None and not self._is_pool_shared:
-            self._is_pool_shared = self._give(self._pool, POOL)
-            if not self._is_pool_shared:
-                self._pool = None
-                return None
-        return there
 
     def _share(self, size: int) -> bool:
         """Share so much memory; False where that cannot be."""
@@ -287,21 +266,17 @@ class Frames:
             self._refused = True
             logger.warning("no memory to share with the predictor process: %s", error)
             return False
-        self._refused = not self._give(memory, FRAME)
-        if not self._refused:
-            self._memory = memory
-        return not self._refused
-
-    def _give(self, memory: Memory | Pool, place: int) -> bool:
-        """Give memory to the process; False if it cannot take it."""
         wire = self.session.wire
-        wire.send({"op": "share", "size": memory.size, "place": place})
+        wire.send({"op": "share", "size": memory.size})
         wire.receive()
         memory.send(self.session._socket)
         reply, _ = wire.receive()
-        if reply["op"] != "shared":
-            logger.info("the predictor process cannot share memory: %s", reply["message"])
-        return bool(reply["op"] == "shared")
+        if reply["op"] == "shared":
+            self._memory = memory
+            return True
+        self._refused = True
+        logger.info("the predictor process cannot share memory: %s", reply["message"])
+        return False
 
 
 def _sized(value: Any) -> tuple[Any, int]:

@@ -17,7 +17,6 @@ from playground.errors import (
 from playground.predictor.flight import BYTES, FLYING, QUICK, Flight, UnreadError
 from playground.predictor.limits import Limits
 from playground.predictor.poison import Poison
-from playground.predictor.pool import Pool
 from playground.predictor.process import PredictorSpec
 from playground.predictor.results import read_result
 from playground.predictor.session import Session, encode, load_part
@@ -42,7 +41,6 @@ class ProcessPredictor(Supervisor):
         observe: told the cause of every restart: crash, exit, timeout, memory, recycled.
         batched: told the number of tiles of every batch, where the partner's class takes batches.
         poison: the tiles that ended the predictor; one of its own if not given.
-        pool: where arrays of ``predict_several`` may lie, which are not copied then.
     """
 
     def __init__(
@@ -54,14 +52,12 @@ class ProcessPredictor(Supervisor):
         *,
         batched: Callable[[int], None] = _nobody,
         poison: Poison | None = None,
-        pool: Pool | None = None,
     ) -> None:
         super().__init__(spec, limits or Limits(), warmup, observe)
         self._frames: Frames | None = None
         self._flight: Flight | None = None
         self._poison = poison or Poison()
         self._batched = batched
-        self._pool = pool
 
     def close(self) -> None:
         super().close()
@@ -149,7 +145,7 @@ class ProcessPredictor(Supervisor):
             return None
         session = self._ready_session(request.deadline)
         if self._frames is None or self._frames.session is not session:
-            self._frames = Frames(session, self.limits.memory_mb, self._pool)
+            self._frames = Frames(session, self.limits.memory_mb)
         batch = self.limits.batch_size if self._batches and not alone else 1
         if batch > 1 and any(self._poison.is_suspect(tile) for tile in tiles):
             batch = 1

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, NamedTuple
 
 import cachetools
 import mercantile
-import numpy as np
 
 from playground import geo, imagery, mosaic
 from playground.errors import ImageError, PlaygroundError, SettingsError, TileNotFoundError, TileSourceError
 from playground.fetching.tile import MAX_PIXELS
-from playground.imagery import Pixels
 from playground.mosaic import CENTRE, FILLS, PLACES, Fill
 from playground.sharing import SharedCache
 from playground.sources.base import PaddedPixels, TileSource, name_of
@@ -51,7 +49,6 @@ class TileEngine:
         cache_bytes: encoded tiles kept.
         cache_pixels: decoded pixels kept; 3 bytes each for RGB.
         connections: tiles fetched at the same time, over all requests.
-        empty: makes the arrays that hold the images of ``get_all``, as ``numpy.empty`` does.
     """
 
     def __init__(
@@ -63,7 +60,6 @@ class TileEngine:
         cache_bytes: int = 64 * 2**20,
         cache_pixels: int = 16 * 2**20,
         connections: int = 16,
-        empty: Callable[..., Pixels] = np.empty,
     ) -> None:
         if not 0 <= padding <= MAX_PADDING:
             raise SettingsError(f"padding {padding} is not possible", f"it goes from 0 to {MAX_PADDING} pixels")
@@ -84,7 +80,7 @@ class TileEngine:
         self._cache_pixels = cache_pixels
         # Without padding there is nothing to join, and nothing is decoded before somebody reads pixels.
         self._columns = (
-            Columns(source, self._encoded, Strips(padding, fill, cache_pixels, empty), self.get) if padding else None
+            Columns(source, self._encoded, Strips(padding, fill, cache_pixels), self.get) if padding else None
         )
 
     def get(self, tile: mercantile.Tile, deadline: float | None = None) -> TileImage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import mercantile
@@ -83,7 +83,7 @@ class Strip:
         kind: of all tiles; None until the first is there.
     """
 
-    def __init__(self, name: StripName, padding: int, empty: Callable[..., Pixels] = np.empty) -> None:
+    def __init__(self, name: StripName, padding: int) -> None:
         self.born = time.monotonic()
         self.there = self.missing = self.odd = 0
         self.outside = name.outside()
@@ -93,7 +93,6 @@ class Strip:
         self._edge = self.pixels  # the last columns of the tiles, which the strip in the east shows too
         self._sides = [0, 0]  # parts whose padding is there
         self._padding = padding
-        self._empty = empty
         self._starts: tuple[int, ...] = ()
 
     @property
@@ -114,7 +113,7 @@ class Strip:
         if not self.size:
             self.size, self.kind = size, kind_of(pixels, size)
             high, bands = ROWS * size + 2 * padding, pixels.shape[2]
-            self.pixels = self._empty((high, size + 2 * padding, bands), pixels.dtype)
+            self.pixels = np.empty((high, size + 2 * padding, bands), pixels.dtype)
             self._edge = np.empty((high, padding, bands), pixels.dtype)
             self._starts = starts_of(size, padding)
         upper = parts & 1 << 2 * row

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import mercantile
@@ -59,14 +59,12 @@ class Strips:
         padding: pixels on each side, more than 0.
         fill: what stands in for imagery that is missing, see ``mosaic.stitch``.
         cache_pixels: decoded pixels kept. Where three strips are more, nothing is read here.
-        empty: makes the arrays of strips, as ``numpy.empty`` does.
     """
 
-    def __init__(self, padding: int, fill: Fill, cache_pixels: int, empty: Callable[..., Pixels] = np.empty) -> None:
+    def __init__(self, padding: int, fill: Fill, cache_pixels: int) -> None:
         self.padding = padding
         self._fill: Fill = fill
         self._cache_pixels = cache_pixels
-        self._empty = empty
         self._strips: OrderedDict[StripName, Strip] = OrderedDict()
         self._scratch = Scratch()
         self._last: tuple[bytes, Pixels] | None = None
@@ -127,7 +125,7 @@ class Strips:
     def _strip(self, name: StripName) -> Strip:
         strip = self._strips.get(name)
         if strip is None:
-            strip = self._strips[name] = Strip(name, self.padding, self._empty)
+            strip = self._strips[name] = Strip(name, self.padding)
         else:
             self._strips.move_to_end(name)
         return strip

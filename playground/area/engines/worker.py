@@ -18,7 +18,7 @@ from playground.area.engines.ahead import Ahead
 from playground.area.outcome import Job, Outcome, failed
 from playground.errors import PlaygroundError, PredictorNotReadyError, SettingsError
 from playground.pipeline import format_prediction, limits_of, open_engine
-from playground.predictor import Pool, PredictorSpec, ProcessPredictor
+from playground.predictor import PredictorSpec, ProcessPredictor
 from playground.predictor.state import LOADED
 from playground.served import let_go, tile_of_image
 from playground.settings import RunningSettings
@@ -81,12 +81,11 @@ class TileWorker:
         self.zoom = spec.settings.zoom_level
         self._settings = spec.settings
         self._options = answers.Options.of(spec.settings)
-        self._pool = Pool()
-        engine = open_engine(spec.settings, empty=self._pool.empty)
+        engine = open_engine(spec.settings)
         if engine is None:
             raise SettingsError("there is no tile source", "set TILES")
         self._engine = engine
-        self._predictor = ProcessPredictor(spec.predictor, limits_of(spec.settings), pool=self._pool)
+        self._predictor = ProcessPredictor(spec.predictor, limits_of(spec.settings))
 
     def ahead(self, take: Callable[[bool], Job | None]) -> Ahead:
         """Jobs that come one by one, see ``Ahead``; of a tile server, those to come are fetched."""
@@ -155,7 +154,6 @@ class TileWorker:
     def close(self) -> None:
         self._predictor.close()
         self._engine.close()
-        self._pool.close()
 
     def _prefetch(self, jobs: Sequence[Job]) -> list[Future[Any]]:
         try:
