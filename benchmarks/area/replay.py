@@ -40,6 +40,9 @@ class Replay:
         self.spent = 0.0
         """Seconds that only the replay takes."""
 
+    def launch(self) -> None:
+        """Nothing to do."""
+
     def start(self) -> None:
         """Nothing to wait for."""
 

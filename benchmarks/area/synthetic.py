@@ -37,7 +37,7 @@ class Drawn:
         self._middles = [(SIZE, 128.0), (0.0, 128.0), *inside]
         self._jobs: list[Job] = []
 
-    def start(self) -> None:
+    def launch(self) -> None:
         turns = np.linspace(0, 2 * math.pi, CORNERS, endpoint=False)
         ring = np.column_stack((np.cos(turns), np.sin(turns))) * 20
         self._features = []
@@ -46,6 +46,9 @@ class Drawn:
             geometry = {"type": "Polygon", "coordinates": [[*positions, positions[0]]]}
             properties = {"category": "ring", "categories": ["ring"], "confidence": 0.9, "score": 0.9}
             self._features.append({"type": "Feature", "geometry": geometry, "properties": properties})
+
+    def start(self) -> None:
+        """Nothing to wait for."""
 
     def room(self) -> int:
         return TOGETHER - len(self._jobs)
