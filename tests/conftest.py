@@ -15,12 +15,15 @@ from pathlib import Path
 import hypothesis
 import mercantile
 import pytest
+from images import layer, save
 from interpreters import interpreter
 from PIL import Image
 from service import RunningService, start_service, stop_all
 
 from playground.predictor import Limits, PredictorSpec, ProcessPredictor
 from playground.sources.mbtiles import write_mbtiles
+from playground.wrap.image.opening import read_image
+from playground.wrap.image.report import ImageReport, report_on
 
 PREDICTORS = Path(__file__).parent / "predictors"
 GOLDEN = Path(__file__).parent / "golden"
@@ -56,6 +59,16 @@ def require(condition: object, reason: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"CI must have this: {reason}")
     pytest.skip(reason)
+
+
+@pytest.fixture
+def look(tmp_path: Path) -> Callable:
+    """The report on an image of these layers."""
+
+    def report(*layers: dict, package: str = "ship", **config: object) -> ImageReport:
+        return report_on(read_image(save(tmp_path / "image.tar", [layer(each) for each in layers], **config)), package)
+
+    return report
 
 
 @pytest.fixture

@@ -5,25 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner
 from images import ELF, layer, metadata, save, system
 
 from playground.commands import main
 from playground.wrap.compare import compare
 from playground.wrap.image.opening import read_image
-from playground.wrap.image.report import report_on, tree_of
+from playground.wrap.image.report import tree_of
 from playground.wrap.plan import read_plan
-
-
-@pytest.fixture
-def look(tmp_path: Path):
-    """The report on an image of these layers."""
-
-    def report(*layers: dict, package: str = "ship", **config: object):
-        return report_on(read_image(save(tmp_path / "image.tar", [layer(each) for each in layers], **config)), package)
-
-    return report
 
 
 def test_what_is_seen(look) -> None:

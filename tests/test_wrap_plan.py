@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from images import ARM, DEBIAN, ELF, GLIBC, layer, metadata, save, system
+from images import ARM, DEBIAN, ELF, GLIBC, metadata, system
 
 from playground.errors import WrapRefusedError
-from playground.wrap.image.opening import read_image
-from playground.wrap.image.report import report_on
 from playground.wrap.plan import plan_wrap
-
-
-@pytest.fixture
-def look(tmp_path: Path):
-    """The report on an image of these layers."""
-
-    def report(*layers: dict, package: str = "ship", **config: object):
-        return report_on(read_image(save(tmp_path / "image.tar", [layer(each) for each in layers], **config)), package)
-
-    return report
 
 
 def test_the_plan_of_an_ordinary_image(look) -> None:

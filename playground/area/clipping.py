@@ -46,10 +46,11 @@ def clipped_once(rings: Rings, bounds: FloatArray) -> tuple[Rings, BoolArray]:
     """
     done = np.zeros(len(rings.positions), dtype=bool)
     near = np.column_stack((bounds[:, :2] <= 0, bounds[:, 2:] >= UNITS))
-    some = np.flatnonzero(near.sum(axis=1) == 1)
+    once = near.sum(axis=1) == 1
+    some = np.flatnonzero(once)
     if not len(some):
         return rings.take(done), done
-    outlines = _Outlines.of(rings.take(near.sum(axis=1) == 1), near[some].argmax(axis=1))
+    outlines = _Outlines.of(rings.take(once), near[some].argmax(axis=1))
     alike = outlines.are_cut_once()
     some = some[alike]
     if not len(some):

@@ -105,7 +105,7 @@ def _in_tiles(geometry: shapely.Geometry, zoom: int) -> list[Prepared]:
         geometry = shapely.make_valid(geometry)
     shapes: list[Prepared] = []
     for dimension in (2, 1, 0):
-        clipped = _clipped(_parts(geometry, dimension), -1e6, -geo.MAX_LATITUDE, 1e6, geo.MAX_LATITUDE)
+        clipped = clipped_to(_parts(geometry, dimension), -1e6, -geo.MAX_LATITUDE, 1e6, geo.MAX_LATITUDE)
         parts = _parts(shapely.GeometryCollection(clipped.tolist()), dimension)
         if not len(parts):
             continue
@@ -135,14 +135,17 @@ def _parts(geometry: shapely.Geometry, dimension: int) -> Shapes:
     return chosen
 
 
-def _clipped(parts: Shapes, left: float, bottom: float, right: float, top: float) -> Shapes:
-    """What lies in a rectangle. (GEOS' own clipping by one may take holes that touch for the rectangle's inside.)"""
+def clipped_to(parts: Shapes, left: float, bottom: float, right: float, top: float) -> Shapes:
+    """What of shapes lies in a rectangle; those wholly in it stay as they are.
+
+    (GEOS' own clipping by a rectangle may take holes that touch for the rectangle's inside.)
+    """
     bounds = shapely.bounds(parts)
     beyond = (bounds[:, :2] < (left, bottom)).any(axis=1) | (bounds[:, 2:] > (right, top)).any(axis=1)
     if not beyond.any():
         return parts
     clipped = parts.copy()
-    clipped[beyond] = shapely.intersection(parts[beyond], shapely.box(left, bottom, right, top))
+    clipped[beyond] = shapely.intersection(shapely.make_valid(parts[beyond]), shapely.box(left, bottom, right, top))
     return clipped
 
 
@@ -174,7 +177,7 @@ def _around(parts: Shapes, count: int, dimension: int) -> Shapes:
     edge = count - 2 * SNAP if dimension < 2 else float(count)
     turns = []
     for turn in range(first, last):
-        piece = _clipped(parts, turn * count, -1.0, (turn + 1) * count, count + 1.0) if last - first > 1 else parts
+        piece = clipped_to(parts, turn * count, -1.0, (turn + 1) * count, count + 1.0) if last - first > 1 else parts
         start = np.array([turn * count, 0])
         turns.append(np.asarray(shapely.transform(piece, partial(_moved, start=start, edge=edge)), dtype=object))
     return np.concatenate(turns)

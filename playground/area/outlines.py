@@ -17,6 +17,7 @@ import shapely
 from playground.answers.shapes import layers_of_shapes, polygons_of_table
 from playground.answers.table import Layer, Table
 from playground.area.parts import to_global
+from playground.area.rings import POSITION, areas_of
 from playground.area.world import UNITS, Shapes
 from playground.geo import FloatArray
 
@@ -27,8 +28,6 @@ OUTLINE = b"\x01\x03\0\0\0\x01\0\0\0"
 """How the WKB of a polygon of one ring begins: in little-endian; then come the number of its positions and these."""
 FILL = b"\0\0\0"
 """Before such a WKB, so that its positions begin where a position can."""
-POSITION = 16
-"""Bytes."""
 
 
 @dataclasses.dataclass
@@ -102,12 +101,7 @@ class Forms:
         rest = ~shapely.is_missing(self.others)
         areas[rest] = shapely.area(self.others[rest])
         if len(self.places):
-            starts = self.outlines.starts
-            x, y = (self.outlines.coords - np.repeat(self.outlines.coords[starts], self.outlines.positions, axis=0)).T
-            turns = np.zeros(len(x))
-            # From ring to ring there is nothing, as each one's last position is its first: zero here.
-            turns[:-1] = x[:-1] * y[1:] - x[1:] * y[:-1]
-            areas[self.places] = np.abs(np.add.reduceat(turns, starts)) / 2
+            areas[self.places] = areas_of(self.outlines.coords, self.outlines.positions)
         return areas
 
     def bounds(self) -> FloatArray:

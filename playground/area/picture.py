@@ -17,7 +17,7 @@ from PIL import Image
 from playground.area import page
 from playground.area.aoi import Area
 from playground.area.backdrop import backdrop
-from playground.area.cover import Shapes
+from playground.area.cover import Shapes, clipped_to
 from playground.area.page import PAPER, Words
 from playground.area.view import TileGrid, View, winding
 from playground.errors import RunError
@@ -139,15 +139,10 @@ class Picture:
     def _draw(self, shapes: Shapes, number: int) -> None:
         """Large shapes of one category, in fine pixels."""
         height, width = self._labels.shape
-        bounds = shapely.bounds(shapes)
-        beyond = (bounds[:, :2] < -EDGE).any(axis=1) | (bounds[:, 2:] > (width + EDGE, height + EDGE)).any(axis=1)
-        if beyond.any():
-            shapes = shapes.copy()
-            window = shapely.box(-EDGE, -EDGE, width + EDGE, height + EDGE)
-            shapes[beyond] = shapely.intersection(shapely.make_valid(shapes[beyond]), window)
-            shapes = shapes[~shapely.is_empty(shapes)]
-            if not len(shapes):
-                return
+        shapes = clipped_to(shapes, -EDGE, -EDGE, width + EDGE, height + EDGE)
+        shapes = shapes[~shapely.is_empty(shapes)]
+        if not len(shapes):
+            return
         west, north, _, _ = np.maximum(np.floor(shapely.bounds(shapes).min(axis=0)), 0).astype(int)
         _, _, east, south = np.ceil(shapely.bounds(shapes).max(axis=0)).astype(int)
         labels = self._labels[north:south, west:east]

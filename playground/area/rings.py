@@ -80,10 +80,21 @@ class Rings:
         Args:
             bounds: (n, 4) west, north, east, south of each.
         """
-        starts = self.starts
-        x, y = (self.coords - np.repeat(self.coords[starts], self.positions, axis=0)).T
-        # Whole numbers: nothing is rounded. Between rings there is nothing, as each ends where it began: at zero.
-        doubled = np.zeros(len(x))
-        doubled[1:] = x[:-1] * y[1:] - x[1:] * y[:-1]
         sides = bounds[:, 2:] - bounds[:, :2]
-        return np.asarray(np.abs(np.add.reduceat(doubled, starts)) == 2 * sides[:, 0] * sides[:, 1])
+        return np.asarray(areas_of(self.coords, self.positions) == sides[:, 0] * sides[:, 1])
+
+
+def areas_of(coords: FloatArray, positions: IntArray) -> FloatArray:
+    """Square units of closed rings, exact where all is on whole ones.
+
+    Args:
+        coords: (n, 2) positions of all, the last one of each as its first.
+        positions: how many each has.
+    """
+    starts = np.cumsum(positions) - positions
+    x, y = (coords - np.repeat(coords[starts], positions, axis=0)).T
+    turns = np.zeros(len(x))
+    # From ring to ring there is nothing, as each one's last position is its first: zero here.
+    turns[:-1] = x[:-1] * y[1:] - x[1:] * y[:-1]
+    areas: FloatArray = np.abs(np.add.reduceat(turns, starts)) / 2
+    return areas

@@ -29,7 +29,7 @@ QUICK = 0.005
 are busy anyway, as there is a worker for each."""
 BATCH = 64
 """Tiles that are normalised and cut at once: what that costs a call is then shared."""
-PORTION = 16
+PORTION = BAND_ROWS
 """Tiles that are decoded and handed over at once: a column, so that there are the pixels of few at a time."""
 SOON = 0.2
 """Seconds that an outcome may wait for others."""
