@@ -102,7 +102,7 @@ RESULTS["points and boxes"].add_result("old", SQUARE, np.float32(0.5))
 def test_prediction_results_are_written_as_they_format_themselves(name):
     try:
         expected = repr(as_text(RESULTS[name]))
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other way raises it, too
         with pytest.raises(type(error)):
             encoding.written(RESULTS[name], encoding.encoder())
     else:
@@ -210,7 +210,7 @@ def test_the_server_reads_what_json_says(start):
     for seed in range(start, start + 40):
         try:
             expected = [as_text(result) for result in answers_of(seed)]
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other way raises it, too
             with pytest.raises(type(error)):
                 received(*answers_of(seed))
             continue
